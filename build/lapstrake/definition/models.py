@@ -1,0 +1,263 @@
+"""What the YAML files may say: one model a file or part of a file.
+
+The docstrings and `Field` descriptions below are the reference that docs/reference.md prints.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lapstrake.definition.fields import (
+    ByteSize,
+    Command,
+    DebianPackage,
+    EnvName,
+    EnvValue,
+    FileMode,
+    ImageName,
+    ImagePath,
+    ImageReference,
+    Port,
+    RepositoryPath,
+    RequirementText,
+    VersionText,
+)
+
+
+class Part(BaseModel):
+    """What all parts have in common: unknown keys are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FamilyPython(Part):
+    """What holds for the Python of every image of the family."""
+
+    constraints: list[RequirementText] = Field(
+        default=[], description="bounds on packages that some image needs; they add none"
+    )
+    overrides: list[RequirementText] = Field(
+        default=[], description="requirements that replace what packages themselves ask for"
+    )
+    version: str | None = Field(
+        default=None,
+        pattern=r"^3\.\d+$",
+        description="the Python that the root must have; by default the one that it has",
+    )
+
+
+class Layering(Part):
+    """How an image's content is cut into layers."""
+
+    budget: int = Field(default=40, ge=5, le=120, description="the most layers an image may have")
+    large: ByteSize = Field(
+        default=10_000_000, description="a wheel of this size or more gets a layer of its own"
+    )
+
+
+class Family(Part):
+    """`lapstrake.yaml`: the family as a whole."""
+
+    name: ImageName = Field(description="the family's name; its images are pushed below it")
+    version: VersionText = Field(default="0.0.0.dev0", description="the version being built")
+    description: str = Field(default="", description="one sentence; becomes an OCI annotation")
+    source: str = Field(default="", description="where the source is, as an OCI annotation")
+    licenses: str = Field(default="", description="an SPDX expression, as an OCI annotation")
+    vendor: str = Field(default="", description="who makes it, as an OCI annotation")
+    platform: Literal["linux/amd64", "linux/arm64"] = Field(
+        default="linux/amd64", description="what the images run on"
+    )
+    images: RepositoryPath = Field(default="images", description="the folder of the images")
+    runtimes: RepositoryPath = Field(default="runtimes", description="the folder of the runtimes")
+    slim: ImageName = Field(default="slim", description="what a runtime extends by default")
+    python: FamilyPython = Field(default=FamilyPython(), description="see `python` below")
+    layers: Layering = Field(default=Layering(), description="see `layers` below")
+
+
+class RootSpec(Part):
+    """Where an image begins: Debian packages, or an image in a registry."""
+
+    suite: str | None = Field(
+        default=None, pattern=r"^[a-z]+$", description="the Debian or Ubuntu suite to bootstrap"
+    )
+    components: list[str] = Field(default=["main"], description="the archive's components")
+    packages: list[DebianPackage] = Field(
+        default=[], description="packages besides the essential ones and apt"
+    )
+    docs: bool = Field(
+        default=False, description="keep manual pages, documentation and translations"
+    )
+    image: ImageReference | None = Field(
+        default=None, description="an image to begin from; the lock pins its digest"
+    )
+    python: str | None = Field(
+        default=None, pattern=r"^3\.\d+$", description="with `image`: the Python that it has"
+    )
+    glibc: str = Field(
+        default="2.28", pattern=r"^2\.\d+$", description="with `image`: its C library's version"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.suite is None) == (self.image is None):
+            msg = "root needs either a suite or an image"
+            raise ValueError(msg)
+        if self.image is not None and self.packages:
+            msg = "root.packages go with a suite; over an image, use apt"
+            raise ValueError(msg)
+        return self
+
+
+class PythonSpec(Part):
+    """The Python packages of an image, over those of the image it extends."""
+
+    requirements: list[RequirementText] = Field(default=[], description="what is to be installed")
+    constraints: list[RequirementText] = Field(
+        default=[], description="bounds on what is installed, for this image's sake"
+    )
+
+
+class CopyPath(Part):
+    """One path taken out of another image."""
+
+    source: ImagePath = Field(alias="from", description="the path in that image")
+    to: ImagePath | None = Field(default=None, description="where it goes; by default the same")
+
+
+class CopySpec(Part):
+    """Paths taken out of another image (multi-stage)."""
+
+    image: ImageReference = Field(
+        alias="from", description="an image of this family, or one in a registry"
+    )
+    paths: list[CopyPath] = Field(min_length=1, description="what is taken")
+
+
+class FileSpec(Part):
+    """A file or folder of the repository, put into the image."""
+
+    source: RepositoryPath = Field(
+        alias="from", description="below this file's folder, or `//` for the repository's top"
+    )
+    to: ImagePath = Field(description="where it goes")
+    mode: FileMode | None = Field(
+        default=None, description="by default 0755 for what is executable in git, else 0644"
+    )
+    owner: int = Field(default=0, ge=0, description="the numeric user that owns it")
+    group: int = Field(default=0, ge=0, description="the numeric group that owns it")
+
+
+class PortSpec(Part):
+    """A port that a service listens on, on 0.0.0.0."""
+
+    port: Port = Field(description="the number")
+    name: str = Field(default="", pattern=r"^[a-z0-9-]*$", description="what it is called")
+    protocol: Literal["http", "grpc", "tcp"] = Field(default="tcp", description="what it speaks")
+
+
+class Health(Part):
+    """How to see that a service is ready: a GET that answers 200."""
+
+    port: Port = Field(description="one of the service's ports")
+    path: str = Field(default="/", pattern=r"^/", description="the path to GET")
+
+
+class Service(Part):
+    """A process that supervisor keeps running."""
+
+    name: ImageName = Field(description="its name; its log is /tmp/<name>.log")
+    command: Command = Field(description="words, or a string split as a shell would")
+    main: bool = Field(
+        default=False, description="the one that runs alone when the container is not root"
+    )
+    ports: list[PortSpec] = Field(default=[], description="what it listens on")
+    env: dict[EnvName, EnvValue] = Field(default={}, description="variables of this service alone")
+    directory: ImagePath = Field(default="/", description="its working directory")
+    user: str = Field(default="root", description="who runs it")
+    health: Health | None = Field(default=None, description="how to see that it is ready")
+    protocol: Literal["v2"] | None = Field(
+        default=None, description="`v2`: it speaks the V2 inference protocol, and is checked for it"
+    )
+
+    @field_validator("ports", mode="before")
+    @classmethod
+    def _bare_numbers(cls, value: object) -> object:
+        if isinstance(value, list):
+            return [{"port": p} if isinstance(p, int) else p for p in value]
+        return value
+
+    @model_validator(mode="after")
+    def _health_port(self) -> Self:
+        if self.health and self.health.port not in {p.port for p in self.ports}:
+            msg = f"health.port {self.health.port} is none of the service's ports"
+            raise ValueError(msg)
+        return self
+
+
+class TagSpec(Part):
+    """The first token of the descriptive tag: a service and where its version is read."""
+
+    service: ImageName = Field(description="the token's name, such as `mlserver`")
+    wheel: str | None = Field(default=None, description="the Python package that has the version")
+    package: DebianPackage | None = Field(
+        default=None, description="the Debian package that has the version"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.wheel is None) == (self.package is None):
+            msg = "a tag's version comes from either a wheel or a package"
+            raise ValueError(msg)
+        return self
+
+
+class RunSpec(Part):
+    """Shell commands, run with `sh -e` in the image's files; what they change is a layer."""
+
+    commands: list[str] = Field(min_length=1, description="lines for one shell")
+    env: dict[EnvName, EnvValue] = Field(default={}, description="variables for these commands")
+
+
+class Image(Part):
+    """`images/NAME/image.yaml` or `runtimes/NAME/runtime.yaml`: one image."""
+
+    name: ImageName | None = Field(default=None, description="by default the folder's name")
+    description: str = Field(default="", description="one sentence; becomes an OCI annotation")
+    extends: ImageName | None = Field(
+        default=None, description="the image that lies below; runtimes extend the family's slim"
+    )
+    root: RootSpec | None = Field(default=None, description="where it begins, if it extends none")
+    runtimes: Literal["all"] | list[ImageName] = Field(
+        default=[], description="runtimes whose layers this image unites; `all` but those apart"
+    )
+    apart: bool = Field(
+        default=False, description="resolve its wheels alone, and leave it out of `runtimes: all`"
+    )
+    apt: list[DebianPackage] = Field(default=[], description="Debian packages over the one below")
+    python: PythonSpec = Field(default=PythonSpec(), description="its Python packages")
+    copy_: list[CopySpec] = Field(
+        default=[], alias="copy", description="paths taken out of other images"
+    )
+    files: list[FileSpec] = Field(default=[], description="files of the repository")
+    run: list[str | RunSpec] = Field(
+        default=[], description="shell commands; those in a row make one layer"
+    )
+    env: dict[EnvName, EnvValue] = Field(default={}, description="the image's environment")
+    services: list[Service] = Field(default=[], description="the processes it runs")
+    volumes: list[ImagePath] = Field(default=[], description="folders that are mounted, and empty")
+    workdir: ImagePath | None = Field(default=None, description="the working directory")
+    labels: dict[str, str] = Field(default={}, description="more labels and annotations")
+    tag: TagSpec | None = Field(default=None, description="the descriptive tag's first token")
+    size: ByteSize | None = Field(
+        default=None, description="the most bytes of all layers, compressed; a smoke check"
+    )
+
+    @model_validator(mode="after")
+    def _one_main(self) -> Self:
+        mains = [s.name for s in self.services if s.main]
+        if len(mains) > 1:
+            msg = f"two main services: {', '.join(mains)}"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,230 @@
+"""The five kinds of layer, as values.
+
+A layer is a pure function of its inputs, and its id is a SHA-256 over them: two layers with one
+id have the same bytes, on whichever machine they were made. Nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from lapstrake.lock.model import Deb, Wheel
+
+Json = dict[str, object]
+
+# Raised whenever the bytes that a kind's builder writes change for the same inputs.
+RECIPES = {"root": 1, "run": 1, "wheels": 1, "files": 1, "copy": 1}
+
+# The modification time of what comes from wheels and from the repository: neither carries one
+# that two machines agree on, and a zip can hold none before 1980.
+FIXED_MTIME = 315532800
+
+# Where an image's Python packages live: a virtual environment of the root's own Python.
+PREFIX = "/opt/venv"
+
+
+@dataclass(frozen=True)
+class Layer(ABC):
+    """A layer: what it is made from, and a title for people."""
+
+    kind: ClassVar[str]
+    title: str
+
+    @abstractmethod
+    def inputs(self) -> Json:
+        """All that the layer's bytes depend on, as plain JSON; sorted where order is no matter."""
+
+    @cached_property
+    def id(self) -> str:
+        """64 hexadecimal digits: the SHA-256 of kind, recipe and inputs."""
+        return digest_of({"kind": self.kind, "recipe": RECIPES[self.kind], "in": self.inputs()})
+
+
+def digest_of(value: object) -> str:
+    """The SHA-256 (64 hexadecimal digits) of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Bootstrap(Layer):
+    """`Root`: a root filesystem made from Debian packages.
+
+    `debs` is the whole set, sorted by name; `epoch` is the newest modification time in it.
+    """
+
+    kind = "root"
+    suite: str
+    debs: tuple[Deb, ...]
+    docs: bool
+    epoch: int
+
+    def inputs(self) -> Json:
+        """Suite, packages by hash, options, epoch."""
+        return {
+            "suite": self.suite,
+            "packages": {f"{d.name}:{d.arch}": f"{d.version} {d.sha256}" for d in self.debs},
+            "docs": self.docs,
+            "epoch": self.epoch,
+        }
+
+
+@dataclass(frozen=True)
+class Pulled(Layer):
+    """`Root`: the layers of an image in a registry, as they are.
+
+    `reference` says where it was found, and is no input: the digest is the image.
+    """
+
+    kind = "root"
+    reference: str
+    digest: str
+    platform: str
+
+    def inputs(self) -> Json:
+        """The image's digest and the platform chosen from it."""
+        return {"digest": self.digest, "platform": self.platform}
+
+
+@dataclass(frozen=True)
+class Run(Layer):
+    """`Run`: apt packages, then shell commands, over the layers below.
+
+    `debs` are all packages that apt adds; each script of `scripts` is one `sh -e`.
+    """
+
+    kind = "run"
+    below: tuple[Layer, ...]
+    debs: tuple[Deb, ...]
+    scripts: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    epoch: int
+
+    def inputs(self) -> Json:
+        """Commands, packages by hash, environment, epoch, and the ids of all layers below."""
+        return {
+            "below": [layer.id for layer in self.below],
+            "packages": {f"{d.name}:{d.arch}": f"{d.version} {d.sha256}" for d in self.debs},
+            "commands": list(self.scripts),
+            "env": dict(self.env),
+            "epoch": self.epoch,
+        }
+
+
+@dataclass(frozen=True)
+class BuiltWheel:
+    """A wheel that is first built from a source archive, in `root`'s own Python.
+
+    `tools` are the wheels that its build backend needs.
+    """
+
+    source: Wheel
+    tools: tuple[Wheel, ...]
+    root: tuple[Layer, ...]
+
+    @property
+    def name(self) -> str:
+        """The package's normalised name."""
+        return self.source.name
+
+    def inputs(self) -> Json:
+        """The archive, what builds it, and where."""
+        return {
+            "source": self.source.sha256,
+            "tools": sorted(t.sha256 for t in self.tools),
+            "root": [layer.id for layer in self.root],
+        }
+
+
+@dataclass(frozen=True)
+class Wheels(Layer):
+    """`Wheels`: locked wheels laid out as an environment; depends on nothing below it.
+
+    `python` is the `3.x` whose environment at `PREFIX` they go into; wheels are sorted by name.
+    """
+
+    kind = "wheels"
+    python: str
+    wheels: tuple[Wheel | BuiltWheel, ...]
+
+    def inputs(self) -> Json:
+        """The wheels' hashes and the target layout."""
+        return {
+            "python": self.python,
+            "prefix": PREFIX,
+            "wheels": {
+                w.name: w.inputs() if isinstance(w, BuiltWheel) else f"{w.version} {w.sha256}"
+                for w in self.wheels
+            },
+        }
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One entry of a `Files` layer.
+
+    `path` is absolute in the image. The content is `data`, or that of the repository's file
+    `source` (whose SHA-256 is `sha256`, known when the plan was made); `target` is a link's.
+    """
+
+    path: str
+    mode: int
+    type: Literal["file", "dir", "symlink"] = "file"
+    uid: int = 0
+    gid: int = 0
+    sha256: str = ""
+    data: bytes | None = None
+    source: Path | None = None
+    target: str = ""
+
+    @classmethod
+    def of(cls, path: str, data: bytes, mode: int = 0o644) -> FileEntry:
+        """A generated file, owned by root."""
+        return cls(path, mode, sha256=hashlib.sha256(data).hexdigest(), data=data)
+
+
+@dataclass(frozen=True)
+class Files(Layer):
+    """`Files`: files of the repository, or generated ones; `entries` are sorted by path."""
+
+    kind = "files"
+    entries: tuple[FileEntry, ...]
+
+    def inputs(self) -> Json:
+        """Content, mode and owner of each path."""
+        return {
+            "files": {
+                e.path: f"{e.type} {e.mode:04o} {e.uid}:{e.gid} {e.target or e.sha256}"
+                for e in self.entries
+            }
+        }
+
+
+@dataclass(frozen=True)
+class Copy(Layer):
+    """`Copy`: paths taken out of another image.
+
+    The image is one in a registry (`digest` is its own, `reference` where it was found), or one
+    of the family, whose layers are `layers`. `paths` are (from, to) pairs, sorted.
+    """
+
+    kind = "copy"
+    reference: str
+    digest: str
+    platform: str
+    layers: tuple[Layer, ...]
+    paths: tuple[tuple[str, str], ...]
+
+    def inputs(self) -> Json:
+        """The image's digest (or its layers' ids) and the paths."""
+        return {
+            "image": self.digest or [layer.id for layer in self.layers],
+            "platform": self.platform,
+            "paths": [list(pair) for pair in self.paths],
+        }
