@@ -1,0 +1,100 @@
+"""The definition as a value: the family and its images, each knowing where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from lapstrake.definition.models import Family, Image
+from lapstrake.definition.source import Source
+from lapstrake.errors import Problem, UserError, relative_to
+
+FAMILY_FILE = "lapstrake.yaml"
+Kind = Literal["image", "runtime"]
+
+
+@dataclass(frozen=True)
+class ImageDef:
+    """One image as written, and where.
+
+    `extends` is resolved: a runtime without one extends the family's slim.
+    """
+
+    name: str
+    kind: Kind
+    spec: Image
+    folder: Path
+    file: Path
+    source: Source
+    extends: str | None
+
+    def line(self, *keys: str | int) -> int:
+        """The line of a key path in its file, such as `line("apt", 0)`."""
+        return self.source.line(*keys)
+
+    def problem(self, message: str, *keys: str | int, hint: str = "") -> Problem:
+        """A problem at a key path of its file."""
+        return Problem(self.source.name, self.line(*keys), message, hint)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A whole definition, checked; `images` are sorted by name."""
+
+    root: Path
+    family: Family
+    images: Mapping[str, ImageDef]
+
+    def image(self, name: str) -> ImageDef:
+        """The image called `name`; `UserError` where there is none."""
+        if name not in self.images:
+            raise UserError(
+                f"there is no image or runtime {name!r}", f"there are {', '.join(self.images)}"
+            )
+        return self.images[name]
+
+    def ancestry(self, name: str) -> tuple[ImageDef, ...]:
+        """From the image that has the root down to `name` itself."""
+        chain = [self.images[name]]
+        while chain[-1].extends is not None:
+            chain.append(self.images[chain[-1].extends])
+        return tuple(reversed(chain))
+
+    def united(self, name: str) -> tuple[str, ...]:
+        """The runtimes that `name`, or an image below it, unites; sorted.
+
+        A runtime that extends another one brings that one along.
+        """
+        own = {part.name for part in self.ancestry(name)}
+        wanted: set[str] = set()
+        for part in self.ancestry(name):
+            for runtime in self._united_by(part):
+                wanted.update(p.name for p in self.ancestry(runtime))
+        return tuple(sorted(wanted - own))
+
+    def _united_by(self, image: ImageDef) -> tuple[str, ...]:
+        if image.spec.runtimes == "all":
+            return self._joinable
+        return tuple(sorted(image.spec.runtimes))
+
+    @cached_property
+    def _joinable(self) -> tuple[str, ...]:
+        return tuple(n for n, i in self.images.items() if i.kind == "runtime" and not i.spec.apart)
+
+    def resolution(self, name: str) -> str:
+        """The resolution that an image's wheels come from: `family`, or a runtime set apart."""
+        apart = [i.name for i in self.ancestry(name) if i.spec.apart]
+        return apart[-1] if apart else "family"
+
+    def path(self, image: ImageDef, written: str) -> Path:
+        """A path as an image's file writes it: below its folder, or with `//` below the top."""
+        if written.startswith("//"):
+            return self.root / written[2:]
+        return image.folder / written
+
+    def relative(self, path: Path) -> str:
+        """A path as the user knows it."""
+        return relative_to(path, self.root)
