@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 from lapstrake.definition.fields import image_name
@@ -95,9 +96,9 @@ def _check_references(repo: Repository, image: ImageDef) -> Iterator[Problem]:
     if image.extends is not None and image.extends not in repo.images:
         text = f"there is no image {image.extends!r} to extend"
         yield image.problem(text, "extends", hint=f"there are {have}")
-    elif _cycle(repo, image):
-        chain = " → ".join(_cycle(repo, image))
-        yield image.problem(f"extends goes in a circle: {chain}", "extends")
+    elif circle := _circle(repo, image):
+        chain = " → ".join(circle)
+        yield image.problem(f"{_edge(image, circle[1])} goes in a circle: {chain}", "extends")
     elif _extends_apart(repo, image):
         text = f"{image.extends!r} is set apart; what extends it must be apart too"
         yield image.problem(text, "extends")
@@ -117,16 +118,37 @@ def _extends_apart(repo: Repository, image: ImageDef) -> bool:
     return parent is not None and parent.spec.apart and not image.spec.apart
 
 
-def _cycle(repo: Repository, image: ImageDef) -> list[str]:
-    """The names along `extends` from `image` back to itself; empty where it ends."""
-    chain = [image.name]
-    while True:
-        current = repo.images.get(chain[-1])
-        if current is None or current.extends is None:
-            return []
-        if current.extends in chain:
-            return [*chain, current.extends] if current.extends == image.name else []
-        chain.append(current.extends)
+def _edges(repo: Repository, image: ImageDef) -> list[str]:
+    """The names of the images that must be known before `image` can be."""
+    spec = image.spec
+    names = [image.extends] if image.extends else []
+    if spec.runtimes == "all":
+        names += [n for n, i in repo.images.items() if i.kind == "runtime" and not i.spec.apart]
+    else:
+        names += spec.runtimes
+    return [n for n in (*names, *(c.image for c in spec.copy_)) if n in repo.images]
+
+
+def _edge(image: ImageDef, name: str) -> str:
+    """What an image calls its reference to `name`."""
+    if image.extends == name:
+        return "extends"
+    return "copy" if name in {c.image for c in image.spec.copy_} else "runtimes"
+
+
+def _circle(repo: Repository, image: ImageDef) -> list[str]:
+    """The names along a way from `image` back to itself; empty where there is none."""
+    stack = [[image.name]]
+    seen: set[str] = set()
+    while stack:
+        path = stack.pop()
+        for name in _edges(repo, repo.images[path[-1]]):
+            if name == image.name:
+                return [*path, name]
+            if name not in seen:
+                seen.add(name)
+                stack.append([*path, name])
+    return []
 
 
 def _check_whole(repo: Repository) -> list[Problem]:
@@ -139,13 +161,17 @@ def _check_whole(repo: Repository) -> list[Problem]:
             problems.append(image.problem(text, "runtimes"))
             continue
         services = inherited_services(repo, image.name)
-        line = image.line("services")
-        problems += port_clashes(services, lambda _, line=line: line, image)
+        problems += port_clashes(services, functools.partial(_same_line, image), image)
         mains = [s.name for s in services if s.main]
         if len(mains) > 1:
             text = f"two main services: {', '.join(mains)}"
             problems.append(image.problem(text, "services"))
     return problems
+
+
+def _same_line(image: ImageDef, _: int) -> int:
+    """For services that may be written in other files: where this image lists its own."""
+    return image.line("services")
 
 
 def _runtime_not_on(repo: Repository, image: ImageDef) -> list[str]:

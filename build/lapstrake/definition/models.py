@@ -95,6 +95,9 @@ class RootSpec(Part):
     python: str | None = Field(
         default=None, pattern=r"^3\.\d+$", description="with `image`: the Python that it has"
     )
+    interpreter: ImagePath | None = Field(
+        default=None, description="with `image`: where that Python is; by default /usr/bin/python3"
+    )
     glibc: str = Field(
         default="2.28", pattern=r"^2\.\d+$", description="with `image`: its C library's version"
     )
