@@ -1,0 +1,113 @@
+"""The plan: what every image is made of. Pure: nothing was touched to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from lapstrake.definition.models import Service
+from lapstrake.dist import Token
+from lapstrake.layers.kinds import BuiltWheel, Copy, Layer, Run, Wheels, digest_of
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an image's OCI config says, besides its layers; each mapping is sorted by key."""
+
+    env: tuple[tuple[str, str], ...]
+    entrypoint: tuple[str, ...]
+    workdir: str
+    volumes: tuple[str, ...]
+    ports: tuple[int, ...]
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image: its layers from the bottom up, its config, and what is said of it elsewhere.
+
+    The last fields are those of `dist.BuiltImage`; `files` are the repository's files that a
+    smoke test or a reader of a diff cares for: the folder that defines the image.
+    """
+
+    name: str
+    description: str
+    extends: str | None
+    layers: tuple[Layer, ...]
+    config: Config
+    annotations: tuple[tuple[str, str], ...]
+    tags: tuple[str, ...]
+    tokens: tuple[Token, ...]
+    services: tuple[Service, ...]
+    python: str | None
+    requirements: tuple[str, ...]
+    budget: int | None
+    smoke: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def id(self) -> str:
+        """64 hexadecimal digits over the layers' ids and the config: equal ids, equal digests."""
+        return digest_of(
+            {
+                "layers": [layer.id for layer in self.layers],
+                "config": [list(map(list, self.config.env)), list(self.config.entrypoint)],
+                "workdir": self.config.workdir,
+                "volumes": list(self.config.volumes),
+                "ports": list(self.config.ports),
+                "labels": list(map(list, self.config.labels)),
+                "annotations": list(map(list, self.annotations)),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The chosen images, each after those that it extends, else by name."""
+
+    family: str
+    version: str
+    platform: str
+    epoch: int
+    suite: str
+    images: tuple[ImagePlan, ...]
+
+    def image(self, name: str) -> ImagePlan:
+        """The image called `name`; `KeyError` where it isn't in the plan."""
+        for image in self.images:
+            if image.name == name:
+                return image
+        raise KeyError(name)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every distinct layer once, each after those that it is built over or from."""
+        found: dict[str, Layer] = {}
+        for image in self.images:
+            for layer in image.layers:
+                for needed in (*needs(layer), layer):
+                    found.setdefault(needed.id, needed)
+        return tuple(found.values())
+
+    def users(self, layer_id: str) -> tuple[str, ...]:
+        """The names of the images that have a layer, sorted."""
+        return tuple(sorted(i.name for i in self.images if layer_id in {x.id for x in i.layers}))
+
+
+def needs(layer: Layer) -> Iterator[Layer]:
+    """The layers that must be built before `layer`, bottom up, and what they need themselves."""
+    for below in direct_needs(layer):
+        yield from needs(below)
+        yield below
+
+
+def direct_needs(layer: Layer) -> tuple[Layer, ...]:
+    """The layers that a builder of `layer` reads."""
+    if isinstance(layer, Run):
+        return layer.below
+    if isinstance(layer, Copy):
+        return layer.layers
+    if isinstance(layer, Wheels):
+        roots = [w.root for w in layer.wheels if isinstance(w, BuiltWheel)]
+        return roots[0] if roots else ()
+    return ()
