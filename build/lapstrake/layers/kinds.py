@@ -61,6 +61,7 @@ class Bootstrap(Layer):
 
     kind = "root"
     suite: str
+    components: tuple[str, ...]
     debs: tuple[Deb, ...]
     docs: bool
     epoch: int
