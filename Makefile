@@ -1,0 +1,40 @@
+# `make demo` and `make test` set up all that they need; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format docs stop clean
+
+# How many tests run at once, and what else pytest is told: make test PYTEST_ARGS="-k wheels"
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## Debian packages, .venv, a Docker engine: whatever is missing
+	@setup/all.sh
+
+demo: setup ## Build the family, smoke-test it, push it to a registry on loopback
+	@setup/with-docker.sh setup/demo.sh
+
+test: ## All tests, linters and types among them
+	@setup/all.sh umoci shellcheck
+	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: setup ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: setup ## Let ruff write the code in its own way
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+docs: setup ## Write docs/reference.md from the models
+	.venv/bin/python -m lapstrake.definition.reference docs/reference.md
+
+stop: ## End the dockerd that the set-up started
+	@setup/docker.sh stop
+
+clean: ## Remove .venv, dist and caches of this checkout (not the cache of built layers)
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find build release tests -name __pycache__ -prune -exec rm -rf {} +
