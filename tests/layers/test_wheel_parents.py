@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lapstrake.layers.parents import parents_of
 
 parts = st.sampled_from(["opt", "tmp", "var", "root", "lib-1", "lib"])
