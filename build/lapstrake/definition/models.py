@@ -95,6 +95,11 @@ class RootSpec(Part):
     python: str | None = Field(
         default=None, pattern=r"^3\.\d+$", description="with `image`: the Python that it has"
     )
+    os: str | None = Field(
+        default=None,
+        pattern=r"^[a-z]+[0-9][0-9.]*$",
+        description="with `image`: the descriptive tag's last token, such as `debian12`",
+    )
     interpreter: ImagePath | None = Field(
         default=None, description="with `image`: where that Python is; by default /usr/bin/python3"
     )

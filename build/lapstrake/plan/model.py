@@ -69,7 +69,6 @@ class Plan:
     version: str
     platform: str
     epoch: int
-    suite: str
     images: tuple[ImagePlan, ...]
 
     def image(self, name: str) -> ImagePlan:

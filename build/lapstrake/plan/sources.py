@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +41,7 @@ class SourceFiles:
     def _read(self, spec: FileSpec, source: Path, to: str) -> Iterator[FileEntry]:
         mode = source.lstat().st_mode
         if stat.S_ISLNK(mode):
-            target = os.readlink(source)
+            target = str(source.readlink())
             yield FileEntry(to, 0o777, "symlink", spec.owner, spec.group, target=target)
         elif stat.S_ISDIR(mode):
             if to != "/":

@@ -1,0 +1,179 @@
+"""From definition and lock to a plan. Reads the repository's files, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+
+from packaging.requirements import Requirement
+
+from lapstrake.definition.check import inherited_services
+from lapstrake.definition.models import Service
+from lapstrake.definition.repository import Repository
+from lapstrake.errors import UserError
+from lapstrake.guest.system import SystemSpec, system_entries
+from lapstrake.layers.kinds import PREFIX, Files
+from lapstrake.lock.model import Lock
+from lapstrake.plan.model import Config, ImagePlan, Plan
+from lapstrake.plan.sbom import sbom
+from lapstrake.plan.stack import Stacks
+from lapstrake.plan.tags import SUITES, descriptive_tag, release_tag, tokens
+
+ENTRYPOINT = ("/usr/bin/tini", "--", "/usr/lib/lapstrake/boot")
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def make_plan(repo: Repository, lock: Lock, names: Sequence[str] = ()) -> Plan:
+    """The plan of the images `names`, or of all.
+
+    Raises:
+        UserError: an unknown name, a malformed SOURCE_DATE_EPOCH, an image that can't be laid
+            out (over its budget, two images with one descriptive tag).
+    """
+    for name in names:
+        repo.image(name)
+    epoch = source_date_epoch(lock.epoch)
+    stacks = Stacks(repo, lock.model_copy(update={"epoch": epoch}))
+    chosen = set(names) or set(repo.images)
+    images = tuple(_image(repo, stacks, n, epoch) for n in _ordered(repo) if n in chosen)
+    _distinct_tags(images)
+    return Plan(
+        family=repo.family.name,
+        version=repo.family.version,
+        platform=repo.family.platform,
+        epoch=epoch,
+        images=images,
+    )
+
+
+def source_date_epoch(default: int) -> int:
+    """SOURCE_DATE_EPOCH where it is set, else `default`: seconds since 1970."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return default
+    # the upper bound is what an unsigned 32-bit number of seconds reaches, in the year 2106
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) >= 2**32:
+        raise UserError(
+            f"SOURCE_DATE_EPOCH is {text!r}, no number of seconds since 1970",
+            "set it to such as `git log -1 --format=%ct`, or unset it",
+        )
+    return int(text)
+
+
+def _ordered(repo: Repository) -> list[str]:
+    """All names, each after what it extends and what it unites, else by name."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name, image in repo.images.items():
+        sorter.add(name, *repo.united(name), *([image.extends] if image.extends else []))
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return order
+
+
+def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan:
+    image = repo.images[name]
+    services = tuple(inherited_services(repo, name))
+    wheels, debs = stacks.wheels(name), stacks.debs(name)
+    found = stacks.resolution(name)
+    python = found.python if found and wheels else None
+    parts = tokens(repo, name, wheels, debs, python)
+    descriptive = descriptive_tag(parts)
+    tags = (release_tag(repo, name, repo.family.version), *([descriptive] if descriptive else []))
+    annotations = _annotations(repo, name, epoch)
+    suite = repo.ancestry(name)[0].spec.root
+    distro = SUITES.get((suite.suite or "") if suite else "", "linux").rstrip("0123456789.")
+    bill = sbom(f"{repo.family.name}-{name}", debs, wheels, distro)
+    spec = SystemSpec(name=name, version=repo.family.version, services=services, sbom=bill)
+    system = Files("system: boot, services, SSH", system_entries(spec))
+    return ImagePlan(
+        name=name,
+        description=image.spec.description,
+        extends=image.extends,
+        layers=(*stacks.stack(name), system),
+        config=_config(repo, name, services, annotations, python),
+        annotations=annotations,
+        tags=tags,
+        tokens=parts,
+        services=services,
+        python=python,
+        requirements=_requirements(repo, name),
+        budget=image.spec.size,
+        smoke=_smoke(repo, name),
+    )
+
+
+def _config(
+    repo: Repository,
+    name: str,
+    services: Iterable[Service],
+    annotations: tuple[tuple[str, str], ...],
+    python: str | None,
+) -> Config:
+    chain = repo.ancestry(name)
+    env = {"PATH": _SYSTEM_PATH}
+    if python:
+        env = {"PATH": f"{PREFIX}/bin:{_SYSTEM_PATH}", "VIRTUAL_ENV": PREFIX}
+    everything = (*chain[:-1], *(repo.images[n] for n in repo.united(name)), chain[-1])
+    labels = dict(annotations)
+    volumes: set[str] = set()
+    workdir = "/"
+    for part in everything:
+        env |= part.spec.env
+        labels |= part.spec.labels
+        volumes |= set(part.spec.volumes)
+        workdir = part.spec.workdir or workdir
+    return Config(
+        env=tuple(sorted(env.items())),
+        entrypoint=ENTRYPOINT,
+        workdir=workdir,
+        volumes=tuple(sorted(volumes)),
+        ports=tuple(sorted({p.port for s in services for p in s.ports})),
+        labels=tuple(sorted(labels.items())),
+    )
+
+
+def _annotations(repo: Repository, name: str, epoch: int) -> tuple[tuple[str, str], ...]:
+    """OCI's predefined annotation keys, those that have a value."""
+    family = repo.family
+    image = repo.images[name]
+    known = {
+        "created": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "description": image.spec.description or family.description,
+        "licenses": family.licenses,
+        "source": family.source,
+        "title": f"{family.name}-{name}",
+        "vendor": family.vendor,
+        "version": family.version,
+    }
+    return tuple((f"org.opencontainers.image.{k}", v) for k, v in sorted(known.items()) if v)
+
+
+def _requirements(repo: Repository, name: str) -> tuple[str, ...]:
+    parts = [*repo.ancestry(name), *(repo.images[n] for n in repo.united(name))]
+    names = {Requirement(r).name for p in parts for r in p.spec.python.requirements}
+    return tuple(sorted(re.sub(r"[-_.]+", "-", n).lower() for n in names))
+
+
+def _smoke(repo: Repository, name: str) -> tuple[tuple[str, str], ...]:
+    parts = {*(p.name for p in repo.ancestry(name)), *repo.united(name)}
+    folders = ((n, repo.images[n].folder / "smoke") for n in sorted(parts))
+    return tuple((n, repo.relative(f)) for n, f in folders if f.is_dir())
+
+
+def _distinct_tags(images: Iterable[ImagePlan]) -> None:
+    owner: dict[str, str] = {}
+    for image in images:
+        for tag in image.tags:
+            if tag in owner:
+                raise UserError(
+                    f"{owner[tag]} and {image.name} would both be tagged {tag}",
+                    "give one of them another `tag: {service: …}`",
+                )
+            owner[tag] = image.name

@@ -1,0 +1,70 @@
+"""A software bill of materials, from the lock: SPDX 2.3 as JSON.
+
+It says what the image was made from, by name, version and SHA-256. It holds no time and no
+address, so it is the same wherever the image is built.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from lapstrake.lock.model import Deb, Wheel
+
+_Package = dict[str, object]
+
+
+def sbom(name: str, debs: Iterable[Deb], wheels: Iterable[Wheel], distro: str) -> bytes:
+    """The document for one image; packages sorted by kind and name."""
+    packages = [_deb(d, distro) for d in debs] + [_wheel(w) for w in wheels]
+    document = {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": name,
+        "documentNamespace": f"urn:lapstrake:{name}",
+        "creationInfo": {"created": "1980-01-01T00:00:00Z", "creators": ["Tool: lapstrake"]},
+        "packages": packages,
+        "relationships": [
+            {
+                "spdxElementId": "SPDXRef-DOCUMENT",
+                "relationshipType": "DESCRIBES",
+                "relatedSpdxElement": p["SPDXID"],
+            }
+            for p in packages
+        ],
+    }
+    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _deb(deb: Deb, distro: str) -> _Package:
+    url = f"pkg:deb/{distro}/{deb.name}@{_quoted(deb.version)}?arch={deb.arch}"
+    return _package("deb", deb.name, deb.version, deb.sha256, url, f"-{deb.arch}")
+
+
+def _wheel(wheel: Wheel) -> _Package:
+    url = f"pkg:pypi/{wheel.name}@{_quoted(wheel.version)}"
+    return _package("pypi", wheel.name, wheel.version, wheel.sha256, url, "")
+
+
+def _package(kind: str, name: str, version: str, sha256: str, url: str, more: str) -> _Package:
+    return {
+        "SPDXID": f"SPDXRef-{kind}-{re.sub(r'[^A-Za-z0-9.-]', '-', name + more)}",
+        "name": name,
+        "versionInfo": version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "checksums": [{"algorithm": "SHA256", "checksumValue": sha256}],
+        "externalRefs": [
+            {
+                "referenceCategory": "PACKAGE-MANAGER",
+                "referenceType": "purl",
+                "referenceLocator": url,
+            }
+        ],
+    }
+
+
+def _quoted(version: str) -> str:
+    return version.replace("+", "%2B").replace(":", "%3A").replace("~", "%7E")
