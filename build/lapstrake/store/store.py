@@ -87,7 +87,8 @@ class Store:
         """Give a finished file in `scratch` its place as a blob; one that is there stays."""
         target = self.blob(digest)
         with writing(self.root):
-            staged.chmod(0o644)
+            # dist/ holds hard links to it: whoever writes there by mistake is refused
+            staged.chmod(0o444)
             staged.replace(target)
         return target
 
