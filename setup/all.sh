@@ -7,10 +7,16 @@
 exec 9>"$state/setup.lock"
 flock 9
 
-# Builds without root map a range of ids, which Debian gives to users made by adduser.
+# Builds without root map a range of ids, which Debian gives to users made by adduser; ours goes
+# after everybody else's.
 id_range() {
-    [ "$(id -u)" = 0 ] || grep -q "^$(id -un):" /etc/subuid ||
-        as_root usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$(id -un)"
+    local first
+    [ "$(id -u)" != 0 ] || return 0
+    ! grep -q "^$(id -un):" /etc/subuid || return 0
+    first="$(cat /etc/subuid /etc/subgid | awk -F: -v n=100000 '
+        $2 + $3 > n { n = $2 + $3 } END { print n }')"
+    as_root usermod --add-subuids "$first-$((first + 65535))" \
+        --add-subgids "$first-$((first + 65535))" "$(id -un)"
 }
 
 setup/packages.sh "$@"

@@ -32,6 +32,3 @@ as_root() {
         die "root is needed to run: $*" "run this as root, or install sudo"
     fi
 }
-
-# The machine's certificates, which hold a company's own where the machine was set up for it.
-ca_bundle=/etc/ssl/certs/ca-certificates.crt

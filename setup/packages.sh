@@ -3,6 +3,8 @@
 # shellcheck source=setup/common.sh
 . "$(dirname "$0")/common.sh"
 
+log="$state/apt.log"
+
 wanted=(
     ca-certificates
     docker-registry # the demo's registry, and that of the tests
@@ -33,7 +35,7 @@ missing_of() {
     comm -23 <(printf '%s\n' "$@" | sort -u) <(installed "$@" | sort -u)
 }
 
-# apt_get ARGUMENT…: quietly, without questions, with the caller's proxies and certificate.
+# apt_get ARGUMENT…: without questions, into a log, with the caller's proxies and certificate.
 apt_get() {
     local options=(-qq -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
     local settings=(DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l LC_ALL=C.UTF-8) name
@@ -44,7 +46,7 @@ apt_get() {
     if [ -r "${SSL_CERT_FILE:-}" ] && as_root runuser -u _apt -- test -r "$SSL_CERT_FILE"; then
         options+=(-o "Acquire::https::CAInfo=$SSL_CERT_FILE")
     fi
-    as_root env "${settings[@]}" apt-get "${options[@]}" "$@" >&2
+    as_root env "${settings[@]}" apt-get "${options[@]}" "$@" >>"$log" 2>&1
 }
 
 install_all() {
@@ -78,9 +80,12 @@ lists_hold() {
     mapfile -t found < <(apt-cache policy "$@" 2>/dev/null | sed -n 's/^  Candidate: [^(]/x/p')
     [ "${#found[@]}" = "$#" ]
 }
-if ! { lists_hold "${missing[@]}" && install_all "${missing[@]}" 2>"$state/apt.log"; }; then
-    apt_get update || say "warning: apt-get update failed in part"
-    install_all "${missing[@]}" ||
-        die "Debian packages could not be installed: ${missing[*]}" "see what apt says above"
+rm -f "$log"
+if ! { lists_hold "${missing[@]}" && install_all "${missing[@]}"; }; then
+    apt_get update || say "warning: apt-get update failed in part (see $log)"
+    install_all "${missing[@]}" || {
+        tail -n 15 "$log" | sed 's/^/  /' >&2
+        die "Debian packages could not be installed: ${missing[*]}" "the whole log: $log"
+    }
 fi
 case " ${missing[*]} " in *" docker-registry "*) registry_off ;; esac
