@@ -168,6 +168,12 @@ def stop_all() -> None:
         _signal(child, signal.SIGTERM)
 
 
+def check_stopped() -> None:
+    """To be called now and then by long work of our own: `Stopped` once it is to end."""
+    if _stopping.is_set():
+        raise Stopped("stopped")
+
+
 def _end(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is not None:
         return

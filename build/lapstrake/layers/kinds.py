@@ -148,10 +148,12 @@ class Wheels(Layer):
     """`Wheels`: locked wheels laid out as an environment; depends on nothing below it.
 
     `python` is the `3.x` whose environment at `PREFIX` they go into; wheels are sorted by name.
+    `glibc` helps to find them, and is no input: the hashes say which files they are.
     """
 
     kind = "wheels"
     python: str
+    glibc: str
     wheels: tuple[Wheel | BuiltWheel, ...]
 
     def inputs(self) -> Json:

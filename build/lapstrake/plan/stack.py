@@ -179,7 +179,7 @@ class Stacks:
             title = f"{group.wheels[0].name} {group.wheels[0].version}"
         else:
             title = f"{len(parts)} wheels of {_listed(group.images)}"
-        return Wheels(title=title, python=found.python, wheels=parts)
+        return Wheels(title, found.python, found.glibc, parts)
 
     def _wheel(self, wheel: Wheel, found: Resolution, image: ImageDef) -> Wheel | BuiltWheel:
         if not wheel.is_source:

@@ -1,0 +1,1 @@
+"""The local engine: layers are built on this machine, without a daemon."""

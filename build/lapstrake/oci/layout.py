@@ -1,0 +1,128 @@
+"""dist/: an OCI image layout, written so that an interruption leaves the old one whole.
+
+Blobs are added first, then index.json and build.json are replaced, and only then are blobs
+removed that nothing names any more. A blob is a hard link to the cache where that is possible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lapstrake.dist import BUILD_NAME, Build
+from lapstrake.errors import UserError
+from lapstrake.oci.image import INDEX_TYPE, Assembled, Document
+from lapstrake.store.store import Store, write_staged, writing
+
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+def write_layout(out: Path, images: Sequence[Assembled], build: Build, store: Store) -> None:
+    """Make `out` hold exactly these images and build.json.
+
+    Raises:
+        UserError: `out` is something else than a layout of ours, or can't be written.
+    """
+    check_ours(out)
+    blobs = out / "blobs" / "sha256"
+    with writing(out):
+        blobs.mkdir(parents=True, exist_ok=True)
+    wanted: set[str] = set()
+    for image in images:
+        for document in (image.config, image.manifest):
+            _put_document(blobs, document)
+            wanted.add(_hex(document.digest))
+        for _, blob in image.blobs:
+            _put_link(blobs, store.blob(blob.digest))
+            wanted.add(_hex(blob.digest))
+    _replace(out / "oci-layout", _LAYOUT)
+    _replace(out / "index.json", _index(images, build.platform))
+    _replace(out / BUILD_NAME, build.model_dump_json(indent=1).encode() + b"\n")
+    _remove_others(blobs, wanted)
+
+
+def check_ours(out: Path) -> None:
+    """Refuse a folder that holds something else: its blobs would be removed."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UserError(f"{out} is no folder", "choose another with --out")
+    if any(out.iterdir()) and not (out / "oci-layout").exists():
+        known = {"blobs", BUILD_NAME, "smoke.json"}
+        if not {p.name for p in out.iterdir()} <= known:
+            raise UserError(f"{out} holds something else than a build", "choose another with --out")
+
+
+def _index(images: Iterable[Assembled], platform: str) -> bytes:
+    system, architecture = platform.split("/")
+    manifests = [
+        {
+            **image.manifest.descriptor(),
+            "platform": {"os": system, "architecture": architecture},
+            "annotations": {"org.opencontainers.image.ref.name": image.name},
+        }
+        for image in images
+    ]
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests}
+    return json.dumps(index, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def _put_document(blobs: Path, document: Document) -> None:
+    path = blobs / _hex(document.digest)
+    if not path.exists():
+        write_staged(path, document.data)
+
+
+def _put_link(blobs: Path, source: Path) -> None:
+    target = blobs / source.name
+    if target.exists():
+        return
+    with writing(blobs):
+        try:
+            target.hardlink_to(source)
+        except FileExistsError:
+            return
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
+                raise
+            _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    handle, name = tempfile.mkstemp(prefix=".staged-", dir=target.parent)
+    os.close(handle)
+    staged = Path(name)
+    try:
+        shutil.copyfile(source, staged)
+        staged.chmod(0o644)
+        staged.replace(target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            staged.unlink()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file unless it says just that already."""
+    try:
+        if path.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    write_staged(path, data)
+
+
+def _remove_others(blobs: Path, wanted: set[str]) -> None:
+    for path in blobs.iterdir():
+        if path.name not in wanted:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
