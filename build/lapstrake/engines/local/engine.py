@@ -90,8 +90,8 @@ class _Build:
             after = {n.id for n in direct_needs(layer) if n.id in missing}
             if isinstance(layer, Wheels):
                 after |= fetches.keys()
-            work = functools.partial(self._layer, layer)
-            yield Task(layer.id, work, frozenset(after), _WEIGHTS[layer.kind] + _bytes_of(layer))
+            weight = _WEIGHTS[layer.kind] + _bytes_of(layer)
+            yield Task(layer.id, functools.partial(self._layer, layer), frozenset(after), weight)
 
     def _layer(self, layer: Layer) -> None:
         """Build one layer, unless another process has done so while we waited for its lock."""

@@ -1,0 +1,119 @@
+"""The `lapstrake` command. Each subcommand's module is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from lapstrake import __version__, process
+from lapstrake.errors import Exit, UserError
+from lapstrake.report import console
+
+# Subcommand -> module with its `command`, and what `lapstrake --help` says of it. Modules are
+# named, not imported: `release` imports `lapstrake`, never the other way round.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "doctor": ("lapstrake.cli.doctor", "What is missing on this machine, and what installs it."),
+    "init": ("lapstrake.cli.init", "Begin a repository: a base, a slim and one runtime."),
+    "new": ("lapstrake.cli.new", "Add a runtime to the repository."),
+    "list": ("lapstrake.cli.list", "The images of the repository."),
+    "schema": ("lapstrake.cli.schema", "The JSON Schema of the YAML files."),
+    "lock": ("lapstrake.cli.lock", "Choose versions once for the whole family."),
+    "plan": ("lapstrake.cli.plan", "What would be built, from what, and what is cached."),
+    "build": ("lapstrake.cli.build", "Build images into dist/."),
+    "smoke": ("lapstrake.cli.smoke", "Start the built images in Docker and check them."),
+    "push": ("lapstrake_release.cli.push", "Push the built images to a registry."),
+    "shell": ("lapstrake.cli.shell", "A shell, or an SSH login, in a built image."),
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are loaded when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a working day, not of the alphabet."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a module in `COMMANDS`."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        found = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Their one-liners, from the table: help imports nothing."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "directory", metavar="DIR", default=".", help="Run as if started in DIR.")
+@click.version_option(__version__, prog_name="lapstrake")
+@click.pass_context
+def cli(ctx: click.Context, directory: str) -> None:
+    """Build, test and release families of ML container images."""
+    ctx.obj = Path(directory).absolute()
+
+
+def main() -> None:
+    """The command's entry point: runs it and ends the process with its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        process.stop_all()
+        console.note("interrupted")
+        code = Exit.INTERRUPTED
+    sys.stdout.flush()
+    # not sys.exit: a thread that still waits for a stalled server must not keep us
+    os._exit(code)
+
+
+def _run() -> int:
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except UserError as error:
+        console.complain(error)
+        return Exit.USER
+    except Exception as error:
+        return _bug(error)
+    return Exit.OK
+
+
+def _bug(error: Exception) -> int:
+    """Say that it is our fault, and where the traceback is."""
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="lapstrake-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(f"lapstrake {__version__}\n{' '.join(sys.argv)}\n\n{text}")
+    console.complain(
+        UserError(
+            f"a bug in lapstrake: {type(error).__name__}: {str(error).splitlines()[:1]}",
+            f"please report it with {log.name}",
+        )
+    )
+    return Exit.BUG
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
