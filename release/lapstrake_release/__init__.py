@@ -1,0 +1,1 @@
+"""Publishing what lies in dist/: it builds nothing, and sends only bytes that were built before."""

@@ -33,7 +33,7 @@ def command(directory: Path, as_json: bool) -> None:
         return
     console.table(
         ["NAME", "KIND", "EXTENDS", "DESCRIPTION"],
-        [[str(r["name"]), _kind(r), str(r["extends"] or "–"), str(r["description"])] for r in rows],
+        [[str(r["name"]), _kind(r), str(r["extends"] or "-"), str(r["description"])] for r in rows],
     )
 
 
