@@ -29,8 +29,9 @@ format: setup ## Let ruff write the code in its own way
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-docs: setup ## Write docs/reference.md from the models
+docs: setup ## Write docs/reference.md and docs/cli.md from the code
 	.venv/bin/python -m lapstrake.definition.reference docs/reference.md
+	.venv/bin/python -m lapstrake.cli.reference docs/cli.md
 
 stop: ## End the dockerd that the set-up started
 	@setup/docker.sh stop

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lapstrake.definition.models import Family, Image
+from lapstrake.store.store import write_staged
 
 _Schema = dict[str, Any]
 
@@ -153,13 +153,5 @@ def _anchor(heading: str) -> str:
     return "".join(kept)
 
 
-def main(path: Path) -> None:
-    """Write the page to `path`."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as staged:
-        staged.write(reference())
-    Path(staged.name).chmod(0o644)
-    Path(staged.name).replace(path)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_staged(Path(sys.argv[1]), reference().encode())
