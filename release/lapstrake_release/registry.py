@@ -54,11 +54,9 @@ class Repository:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine, which alone may go without TLS."""
-        name = self.host
-        if name.startswith("["):
-            name = name[1 : name.index("]")]
-        else:
-            name = name.rpartition(":")[0] or name
+        host = self.host
+        bracketed = host.startswith("[")
+        name = host[1 : host.index("]")] if bracketed else host.partition(":")[0]
         try:
             return ipaddress.ip_address(name).is_loopback
         except ValueError:

@@ -14,7 +14,7 @@ from lapstrake.definition.check import inherited_services
 from lapstrake.definition.models import Service
 from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
-from lapstrake.guest.system import SystemSpec, system_entries
+from lapstrake.guest.system import ENTRYPOINT, SystemSpec, system_entries
 from lapstrake.layers.kinds import PREFIX, Files
 from lapstrake.lock.model import Lock
 from lapstrake.plan.model import Config, ImagePlan, Plan
@@ -22,7 +22,6 @@ from lapstrake.plan.sbom import sbom
 from lapstrake.plan.stack import Stacks
 from lapstrake.plan.tags import SUITES, descriptive_tag, release_tag, tokens
 
-ENTRYPOINT = ("/usr/bin/tini", "--", "/usr/lib/lapstrake/boot")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

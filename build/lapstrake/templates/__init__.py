@@ -1,0 +1,1 @@
+"""What `lapstrake init` and `lapstrake new` write, as files with $placeholders."""
