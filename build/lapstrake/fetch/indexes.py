@@ -48,8 +48,7 @@ class Indexes:
 
     def credentials(self, url: str) -> tuple[str, str] | None:
         """User and password for the host of `url`: an index's own, else those in netrc."""
-        host = urlsplit(url)
-        return self._logins.get(_site(host)) or _netrc(host.hostname or "", self.env)
+        return self._logins.get(_site(urlsplit(url))) or netrc_login(url, self.env)
 
     @cached_property
     def _logins(self) -> dict[str, tuple[str, str]]:
@@ -204,7 +203,9 @@ def _site(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
-def _netrc(host: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+def netrc_login(url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+    """User and password that netrc ($NETRC, ~/.netrc) has for the host of `url`."""
+    host = urlsplit(url).hostname or ""
     path = Path(env.get("NETRC") or Path(env.get("HOME") or Path.home()) / ".netrc")
     try:
         found = netrc.netrc(str(path)).authenticators(host)

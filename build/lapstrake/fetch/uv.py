@@ -64,6 +64,11 @@ class Target:
     glibc: str
     platform: str
 
+    @property
+    def minor(self) -> str:
+        """Python's `3.x`."""
+        return ".".join(self.python.split(".")[:2])
+
 
 class Uv:
     """Runs `uv pip compile` for one target with the user's indexes.

@@ -1,0 +1,91 @@
+"""What the images ask for, as the resolver is asked: pure, and with where each is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lapstrake.definition.repository import ImageDef, Repository
+
+FAMILY = "family"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One requirement, the image that has it, and where (`file:line`)."""
+
+    text: str
+    image: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Demand:
+    """All that one resolution must satisfy.
+
+    Attributes:
+        name: `family`, or the runtime set apart.
+        members: the images whose wheels come from it, sorted.
+        images: members and the images below them, sorted: those that have closures.
+    """
+
+    repo: Repository
+    name: str
+    members: tuple[str, ...]
+    images: tuple[str, ...]
+
+    @property
+    def requirements(self) -> tuple[Wanted, ...]:
+        """Of all its images, each image's in the order written."""
+        return self.of(self.images)
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """The family's, then those of its images; without repetitions."""
+        found = list(self.repo.family.python.constraints)
+        for name in self.images:
+            found += self.repo.images[name].spec.python.constraints
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The family's."""
+        return tuple(self.repo.family.python.overrides)
+
+    def of(self, names: Iterable[str]) -> tuple[Wanted, ...]:
+        """The requirements of some images alone (not of what lies below them)."""
+        return tuple(w for n in names for w in wanted(self.repo.images[n]))
+
+    def parts(self, name: str) -> tuple[str, ...]:
+        """An image, all below it and all that it unites: whose requirements it has."""
+        below = [i.name for i in self.repo.ancestry(name)]
+        return (*below, *self.repo.united(name))
+
+
+def wanted(image: ImageDef) -> tuple[Wanted, ...]:
+    """The image's own requirements."""
+    return tuple(
+        Wanted(text, image.name, f"{image.source.name}:{image.line('python', 'requirements', i)}")
+        for i, text in enumerate(image.spec.python.requirements)
+    )
+
+
+def demands(repo: Repository) -> tuple[Demand, ...]:
+    """Every resolution of the family that has a requirement; `family` first, the rest by name."""
+    members: dict[str, list[str]] = {}
+    for name in repo.images:
+        members.setdefault(repo.resolution(name), []).append(name)
+    found = [_demand(repo, name, members[name]) for name in sorted(members)]
+    found.sort(key=lambda d: (d.name != FAMILY, d.name))
+    return tuple(d for d in found if d.requirements)
+
+
+def _demand(repo: Repository, name: str, members: list[str]) -> Demand:
+    images = {part.name for m in members for part in repo.ancestry(m)}
+    return Demand(repo, name, tuple(sorted(members)), tuple(sorted(images)))
+
+
+def has_python(repo: Repository, name: str) -> bool:
+    """Whether an image, or one below it or united by it, has a requirement."""
+    names = [*(i.name for i in repo.ancestry(name)), *repo.united(name)]
+    return any(repo.images[n].spec.python.requirements for n in names)
