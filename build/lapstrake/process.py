@@ -168,6 +168,11 @@ def stop_all() -> None:
         _signal(child, signal.SIGTERM)
 
 
+def resume() -> None:
+    """Allow programs to run again after `stop_all`: for who embeds us and goes on."""
+    _stopping.clear()
+
+
 def check_stopped() -> None:
     """To be called now and then by long work of our own: `Stopped` once it is to end."""
     if _stopping.is_set():

@@ -12,6 +12,12 @@ from lapstrake.errors import Problem
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_TAG_PREFIX = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(
+    _TAG_PREFIX + name
+    for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge")
+)
+
 Keys = tuple[str | int, ...]
 
 
@@ -79,8 +85,9 @@ def _read_node(node: yaml.MappingNode, name: str) -> Source:
             text = f"{keys[-1]!r} is given twice (first in line {lines[keys]})"
             problems.append(Problem(name, line, text))
         lines.setdefault(keys, line)
-        if child.tag.startswith("!"):
-            problems.append(Problem(name, line, f"the tag {child.tag} is not understood"))
+        if child.tag not in _PLAIN_TAGS:
+            shown = child.tag.replace(_TAG_PREFIX, "!!")
+            problems.append(Problem(name, line, f"the tag {shown} is not understood"))
     loader = _Loader("")
     value = {} if problems else loader.construct_document(node)
     return Source(name, value, lines, tuple(problems))
