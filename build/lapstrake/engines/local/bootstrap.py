@@ -52,16 +52,13 @@ _CUSTOMIZE = """\
 set -eu
 here=$(dirname "$0")
 rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
-cp "$here/sources.list" "$1/etc/apt/sources.list"
-chmod 644 "$1/etc/apt/sources.list"
-rm -f "$1/etc/machine-id"
-: > "$1/etc/machine-id"
+install -m 644 "$here/sources.list" "$1/etc/apt/sources.list"
+install -m 644 /dev/null "$1/etc/machine-id"
 """
 
 _SETUP = """\
 set -eu
-umask 022
-cp "$(dirname "$0")/no-docs" "$1/etc/dpkg/dpkg.cfg.d/no-docs"
+install -m 644 "$(dirname "$0")/no-docs" "$1/etc/dpkg/dpkg.cfg.d/no-docs"
 """
 
 
