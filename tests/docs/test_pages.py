@@ -16,8 +16,10 @@ from pydantic import BaseModel
 
 from lapstrake.cli.main import cli
 from lapstrake.cli.reference import commands_page
+from lapstrake.definition.load import load
 from lapstrake.definition.models import Family, Image
 from lapstrake.definition.reference import reference
+from lapstrake.scaffold import new_repository, new_runtime
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -124,6 +126,19 @@ def test_yaml_is_valid(page: str, text: str) -> None:
     found = re.match(r"# (?:\S+/)?(\S+\.yaml)\n", text)
     assert found is not None, f"{page}: a YAML block begins with the name of its file"
     MODELS[found[1]].model_validate(yaml.safe_load(text))
+
+
+def test_the_quick_start_shows_what_new_writes(tmp_path: Path) -> None:
+    new_repository(tmp_path, "models")
+    new_runtime(load(tmp_path), "churn")
+    folder = tmp_path / "runtimes/churn"
+    text = (TOP / "docs/quickstart.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\S+\.\w+)` \|", text, re.MULTILINE)
+    written = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert set(shown) == written
+    example = next(t for _, t in blocks("yaml") if t.startswith("# runtimes/churn/runtime.yaml"))
+    (folder / "runtime.yaml").write_text(example)
+    assert load(tmp_path).image("churn").extends == "slim"
 
 
 def test_the_yaml_reference_is_what_the_models_say() -> None:
