@@ -29,7 +29,7 @@ def fetch_debs(
         suite: the suite that they were chosen from; empty for that of each package's archive.
         components: the archive's components that were used.
         store: where they go.
-        tick: called from several threads with a package's name and bytes received (negative
+        tick: called from several threads with a package's file name and bytes received (negative
             where some of them have to be fetched again).
 
     Returns:
@@ -59,7 +59,7 @@ def _fetch(
     by_base = {a.base: a for a in archives}
     items = [
         Item(
-            d.name,
+            d.filename,
             tuple(by_base[b].url(d.path) for b in bases_of(archives, d.archive)),
             d.sha256,
             paths[d.filename],
@@ -71,7 +71,7 @@ def _fetch(
         failures = Downloader(http, lambda url: netrc_login(url, os.environ)).fetch_all(items, tick)
     if not failures:
         return
-    gone = sorted(f"{d.name} {d.version}" for d in debs if d.name in failures)
+    gone = sorted(f"{d.name} {d.version}" for d in debs if d.filename in failures)
     differ = [e.message for e in failures.values() if isinstance(e, Mismatch)]
     raise UserError(
         f"the mirror no longer has {', '.join(gone)}",

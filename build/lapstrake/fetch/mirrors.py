@@ -175,8 +175,9 @@ class _Finder:
                     return None
                 return next(response.iter_bytes(_HEAD), b"").decode(errors="replace")
         except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
             raise UserError(
-                f"the Debian mirror {_shown(url)} can't be reached: {error or type(error).__name__}",
+                f"the Debian mirror {_shown(url)} can't be reached: {reason}",
                 f"check the network and the proxy, or set {MIRROR}",
             ) from error
 
