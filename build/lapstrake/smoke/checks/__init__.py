@@ -1,0 +1,1 @@
+"""The checks that every image gets; a runtime's own are beside its definition."""

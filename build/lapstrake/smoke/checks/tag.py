@@ -1,0 +1,52 @@
+"""The descriptive tag tells the truth: each token is measured in the running container."""
+
+from __future__ import annotations
+
+import shlex
+
+from lapstrake.dist import BuiltImage, Token
+from lapstrake.plan.tags import upstream_version
+from lapstrake.smoke.checking import Failed, check
+from lapstrake.smoke.checks.python import PYTHON
+from lapstrake.smoke.context import Context
+from lapstrake.smoke.guest import Guest
+
+_VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
+
+
+def has_tokens(image: BuiltImage) -> bool:
+    """Whether it has a descriptive tag."""
+    return bool(image.tokens)
+
+
+@check("tag-is-true", when=has_tokens, why="the image has no descriptive tag")
+def tag_is_true(ctx: Context) -> None:
+    """Every token of the descriptive tag is what the container says of itself."""
+    for token in ctx.image.tokens:
+        seen = measure(ctx.guest, token, has_environment=ctx.image.python is not None)
+        if seen != str(token):
+            raise Failed(f"{token} in the tag to be true", f"{seen} in the container")
+
+
+def measure(guest: Guest, token: Token, *, has_environment: bool) -> str:
+    """What a token would have to be, by the container's own account."""
+    kind, _, name = token.by.partition(":")
+    if kind == "wheel":
+        version = guest.need(PYTHON, "-c", _VERSION, name).strip()
+        return f"{token.name}{version.replace('+', '-')}"
+    if kind == "package":
+        said = guest.need("dpkg-query", "-W", "-f", "${Version}", name)
+        return f"{token.name}{upstream_version(said.strip())}"
+    if kind == "python":
+        python = PYTHON if has_environment else "python3"
+        version = guest.need(python, "--version").split()[-1]
+        parts = version.split(".")[: token.version.count(".") + 1]
+        return f"{token.name}{'.'.join(parts)}"
+    if kind == "os":
+        fields = dict(
+            line.split("=", 1)
+            for line in guest.need("cat", "/etc/os-release").splitlines()
+            if "=" in line
+        )
+        return "".join("".join(shlex.split(fields.get(k, ""))) for k in ("ID", "VERSION_ID"))
+    return f"something measured by {token.by!r}, which is not known"

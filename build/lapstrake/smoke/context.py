@@ -1,0 +1,204 @@
+"""What a check gets: the image, its containers, and the means to look at them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from lapstrake.definition.models import Service
+from lapstrake.dist import Build, BuiltImage
+from lapstrake.errors import UserError
+from lapstrake.smoke.checking import Failed, Skipped
+from lapstrake.smoke.engine import Engine, Start
+from lapstrake.smoke.guest import Guest
+from lapstrake.smoke.layers import LayerFiles
+from lapstrake.smoke.trained import MODELS, Trained
+from lapstrake.smoke.waiting import T, Waiter
+
+# What every container is started with, to be found again in each kind of session.
+TEST_ENV = {
+    "LAPSTRAKE_SMOKE_PLAIN": "plain",
+    "LAPSTRAKE_SMOKE_QUOTES": """it's "quoted" \\ and $HOME `id` %d %% ; # = , !!""",
+    "LAPSTRAKE_SMOKE_LINES": "first line\nsecond=line\n\n\tlast \u2013 line\n",
+    "LAPSTRAKE.SMOKE.DOTS": "a name that no shell can say",
+}
+
+NON_ROOT = "12345:0"
+SSH_PORT = 22
+
+
+@dataclass
+class Context:
+    """One image under test.
+
+    Attributes:
+        image_id: the engine's id of it.
+        patience: how long a service may take to answer, in seconds.
+        trained: the models it serves.
+        keys: a folder with the SSH key `id` that the container was given, and `other`, that
+            it wasn't.
+        layers: what lies in the image's layers.
+    """
+
+    build: Build
+    image: BuiltImage
+    dist: Path
+    engine: Engine
+    image_id: str
+    waiter: Waiter
+    patience: float
+    trained: Trained
+    keys: Path
+    layers: LayerFiles
+    _guests: dict[str, Guest | Exception] = field(default_factory=dict)
+    _ready: dict[str, Failed | None] = field(default_factory=dict)
+
+    # --- containers --------------------------------------------------------------------------
+
+    @property
+    def guest(self) -> Guest:
+        """The container that runs as root, with an SSH key, the test environment, the models."""
+        return self._guest("")
+
+    @property
+    def rootless(self) -> Guest:
+        """The container that runs as user 12345 of group 0, without any capability."""
+        return self._guest(NON_ROOT)
+
+    def start(self) -> None:
+        """Start the containers; what goes wrong is told to who asks for them."""
+        key = (self.keys / "id.pub").read_text()
+        ports = (*self.image.ports, SSH_PORT)
+        self._start("", {**TEST_ENV, "PUBLIC_KEY": key}, ports)
+        if self.image.main is not None:
+            self._start(NON_ROOT, TEST_ENV, self.image.ports)
+
+    def started(self) -> None:
+        """Raise what kept the first container from starting, if anything did."""
+        found = self._guests[""]
+        if isinstance(found, Exception):
+            raise found
+
+    def end(self) -> None:
+        """Remove the containers and the volume: the next image's need the room."""
+        for found in self._guests.values():
+            if isinstance(found, Guest):
+                self.engine.remove(found.container)
+        self._guests = {}
+
+    def _start(self, user: str, env: dict[str, str], ports: tuple[int, ...]) -> None:
+        volumes = {MODELS: self.trained.volume} if self.trained.volume else {}
+        how = Start(env=env, ports=ports, volumes=volumes, user=user)
+        try:
+            self._guests[user] = Guest(self.engine, self.engine.start(self.image_id, how))
+        except UserError as error:
+            self._guests[user] = error
+
+    def _guest(self, user: str) -> Guest:
+        found = self._guests.get(user)
+        if isinstance(found, Guest):
+            return found
+        raise Skipped("the container doesn't start")
+
+    # --- services ----------------------------------------------------------------------------
+
+    def need_main(self) -> Service:
+        """The main service, which answers; `Skipped` where it doesn't."""
+        service = self.image.main
+        if service is None:
+            raise Skipped("the image has no main service")
+        try:
+            self.await_ready(self.guest, service)
+        except Failed as failed:
+            raise Skipped(f"{service.name} doesn't answer") from failed
+        return service
+
+    def await_ready(self, guest: Guest, service: Service) -> None:
+        """Wait until a service answers; `Failed` where it doesn't in time. Asked only once."""
+        key = f"{guest.container.id} {service.name}"
+        if key not in self._ready:
+            try:
+                self.await_answer(guest, service)
+                self._ready[key] = None
+            except Failed as failed:
+                self._ready[key] = failed
+        known = self._ready[key]
+        if known is not None:
+            raise known
+
+    def await_answer(self, guest: Guest, service: Service) -> None:
+        """Wait until a service answers now: its health, else its ports; `Failed` otherwise."""
+        last = "nothing yet"
+
+        def attempt() -> bool | None:
+            nonlocal last
+            last = answer(guest, service)
+            if last == "":
+                return True
+            if not guest.alive:
+                raise Failed(expected(service), guest.how_it_ended, service.name)
+            return None
+
+        if self.poll(attempt) is None:
+            seen = f"{last} after {self.patience:g} s"
+            raise Failed(expected(service), seen, service.name)
+
+    def poll(self, attempt: Callable[[], T | None], patience: float | None = None) -> T | None:
+        """The first result of `attempt` that isn't None, within the patience (seconds)."""
+        return self.waiter.until(attempt, self.patience if patience is None else patience)
+
+    def last_lines(self, service: str | None) -> tuple[str, ...]:
+        """The end of a service's log, by default the main service's; what there is of it."""
+        main = self.image.main
+        found = self._guests.get("")
+        if not isinstance(found, Guest) or self.waiter.stopped:
+            return ()
+        try:
+            return found.last_lines(service or (main.name if main else None))
+        except Exception as error:  # the log is a courtesy: it never hides the verdict
+            return (f"(no log: {error})",)
+
+
+def expected(service: Service) -> str:
+    """What a service that answers looks like."""
+    if service.health is not None:
+        return f"{service.name} to answer GET :{service.health.port}{service.health.path} with 200"
+    if service.ports:
+        return f"{service.name} to listen on {', '.join(str(p.port) for p in service.ports)}"
+    return f"{service.name} to run"
+
+
+def answer(guest: Guest, service: Service) -> str:
+    """Nothing where the service answers, else what is seen instead."""
+    if service.health is not None:
+        return _get(guest, service.health.port, service.health.path)
+    if not service.ports:
+        return "" if service.name in guest.supervised() else "supervisor doesn't see it running"
+    closed = [p.port for p in service.ports if not _listens(guest, p.port)]
+    return f"nothing on {', '.join(map(str, closed))}" if closed else ""
+
+
+def _get(guest: Guest, port: int, path: str) -> str:
+    url = f"http://{guest.host}:{guest.port(port)}{path}"
+    try:
+        code = httpx.get(url, timeout=5, trust_env=False).status_code
+    except httpx.TransportError as error:
+        return f"{type(error).__name__}"
+    return "" if code == 200 else f"{code}"
+
+
+def _listens(guest: Guest, port: int) -> bool:
+    """Whether somebody answers: an engine's proxy may accept and then hang up at once."""
+    try:
+        with socket.create_connection((guest.host, guest.port(port)), timeout=2) as connection:
+            connection.settimeout(0.2)
+            try:
+                return connection.recv(1) != b""
+            except TimeoutError:
+                return True
+    except OSError:
+        return False

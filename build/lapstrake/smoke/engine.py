@@ -1,0 +1,303 @@
+"""The container engine: Docker, or what speaks its API (Podman's socket).
+
+Everything that is made here is remembered here and removed by `close`: containers, volumes.
+Images stay; the engine keeps their layers for the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from lapstrake import process
+from lapstrake.dist import Build, BuiltImage
+from lapstrake.errors import UserError
+from lapstrake.smoke.registry import serve
+
+if TYPE_CHECKING:
+    from docker.client import DockerClient
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
+LABEL = "lapstrake.smoke"
+
+# An import of a large package in an image that was never read before takes its time.
+_ANSWER_SECONDS = 300
+
+_HINT = "start one (`systemctl start docker`), or point DOCKER_HOST at one; see `lapstrake doctor`"
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a container is to be started.
+
+    Attributes:
+        ports: those to publish, on free ports of this machine.
+        volumes: the names of volumes by where they are mounted, read-only.
+        user: `UID:GID`; root where it is empty. Such a user gets no capabilities either.
+    """
+
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+
+
+class Engine:
+    """The engine that DOCKER_HOST names, or the one on the default socket.
+
+    Raises:
+        UserError: the libraries are missing, or no engine answers.
+    """
+
+    def __init__(self) -> None:
+        self.client = open_docker()
+        # loopback is the same for the engine and us only where it is on this machine
+        self.local = str(self.client.api.base_url).startswith("http+docker")
+        self._lock = threading.Lock()
+        self._containers: list[Container] = []
+        self._volumes: list[str] = []
+        self._loaded: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def description(self) -> str:
+        """Its name and version, for the report."""
+        about: dict[str, Any] = self.client.version()
+        parts = about.get("Components") or [{"Name": "Docker", "Version": about.get("Version")}]
+        return f"{parts[0]['Name']} {parts[0]['Version']}"
+
+    def start(self, image_id: str, how: Start) -> DockerContainer:
+        """Start a container; `UserError` with the engine's own words where it can't."""
+        from docker.errors import DockerException
+        from testcontainers.core.container import DockerContainer
+
+        options: dict[str, Any] = {"labels": {LABEL: str(os.getpid())}}
+        if how.user:
+            options |= {
+                "user": how.user,
+                "cap_drop": ["ALL"],
+                "security_opt": ["no-new-privileges"],
+            }
+        container = DockerContainer(
+            image_id, docker_client_kw={"timeout": _ANSWER_SECONDS}, env=dict(how.env)
+        ).with_kwargs(**options)
+        if how.command:
+            container.with_command(list(how.command))
+        address = "127.0.0.1" if self.local else "0.0.0.0"  # noqa: S104
+        # with_bind_ports knows no address, and would publish on all of this machine's
+        published: dict[str, Any] = {f"{p}/tcp": (address, None) for p in how.ports}
+        container.ports = published
+        for path, volume in how.volumes.items():
+            container.with_volume_mapping(volume, path, "ro")
+        try:
+            container.start()
+        except DockerException as error:
+            raise UserError(f"the container doesn't start: {_words(error)}") from error
+        finally:
+            if container._container is not None:  # made, though perhaps not started
+                self._remember(container._container)
+        return container
+
+    def run(
+        self, image_id: str, command: Sequence[str], *, user: str = "", volume: str = ""
+    ) -> tuple[int, str, Container]:
+        """Run a command in a container of its own; its exit code, what it said, the container.
+
+        The container is left, stopped, so that files can be taken out of it.
+        """
+        container = self.create(image_id, command, user=user, volume=volume)
+        return (*self.finish(container), container)
+
+    def create(
+        self, image_id: str, command: Sequence[str], *, user: str = "", volume: str = ""
+    ) -> Container:
+        """Make a container that isn't started; `volume` (its name) is mounted on /mnt/models."""
+        mounts = {volume: {"bind": "/mnt/models", "mode": "rw"}} if volume else {}
+        container = self.client.containers.create(
+            image_id,
+            command=list(command),
+            user=user,
+            volumes=mounts,
+            labels={LABEL: str(os.getpid())},
+        )
+        self._remember(container)
+        return container
+
+    def finish(self, container: Container) -> tuple[int, str]:
+        """Start a container and wait for its end; its exit code and what it said."""
+        container.start()
+        code = int(container.wait(timeout=_ANSWER_SECONDS)["StatusCode"])
+        return code, container.logs().decode(errors="replace")
+
+    def volume(self) -> str:
+        """A new, empty volume; its name."""
+        volume = self.client.volumes.create(labels={LABEL: str(os.getpid())})
+        with self._lock:
+            self._volumes.append(volume.name)
+        return str(volume.name)
+
+    def remove(self, container: Container) -> None:
+        """Remove a container at once, with its anonymous volumes."""
+        from docker.errors import DockerException
+
+        with self._lock:
+            if container in self._containers:
+                self._containers.remove(container)
+        with contextlib.suppress(DockerException):
+            container.remove(force=True, v=True)
+
+    def close(self, *, images: bool = False) -> None:
+        """Remove what was made here: containers and volumes; with `images`, loaded images too."""
+        from docker.errors import DockerException
+
+        for container in list(self._containers):
+            self.remove(container)
+        for name in self._volumes:
+            with contextlib.suppress(DockerException):
+                self.client.volumes.get(name).remove(force=True)
+        self._volumes.clear()
+        if images:
+            for reference in self._loaded:
+                with contextlib.suppress(DockerException):
+                    self.client.images.remove(reference)
+        self.client.close()
+
+    def _remember(self, container: Container) -> None:
+        with self._lock:
+            self._containers.append(container)
+
+    # --- getting images into it --------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def source(self, dist: Path, build: Build) -> Iterator[Source]:
+        """What gives the images of dist/ to the engine, as long as the context lasts."""
+        with serve(dist, build) as address:
+            yield Source(self, address, build)
+
+
+class Source:
+    """Gives images to an engine: it pulls from `address`, or skopeo copies to it."""
+
+    def __init__(self, engine: Engine, address: str, build: Build) -> None:
+        self._engine = engine
+        self._address = address
+        self._build = build
+
+    def load(self, image: BuiltImage) -> str:
+        """The engine's id of the image, which is pulled where the engine lacks it.
+
+        Raises:
+            UserError: the engine can't take it.
+        """
+        from docker.errors import DockerException
+
+        found = self._present(image)
+        if found is None:
+            reference = f"{self._address}/{self._build.family}/{image.name}@{image.digest}"
+            try:
+                found = self._pull(reference)
+            except (DockerException, UserError) as error:
+                found = self._copy(reference, image, error)
+        images = self._engine.client.images
+        repository = f"localhost/{self._build.family}/{image.name}"
+        images.get(found).tag(repository, image.tags[0])
+        self._engine._loaded.append(f"{repository}:{image.tags[0]}")
+        return found
+
+    def _present(self, image: BuiltImage) -> str | None:
+        """An engine knows an image by its config, or (containerd's store) by its manifest."""
+        from docker.errors import ImageNotFound
+
+        for digest in (image.config, image.digest):
+            with contextlib.suppress(ImageNotFound):
+                return str(self._engine.client.images.get(digest).id)
+        return None
+
+    def _pull(self, reference: str) -> str:
+        if not self._engine.local:
+            raise UserError("the engine is on another machine")
+        repository, _, digest = reference.partition("@")
+        for event in self._engine.client.api.pull(repository, tag=digest, stream=True, decode=True):
+            if "error" in event:
+                raise UserError(str(event["error"]).splitlines()[0])
+        images = self._engine.client.images
+        return str(images.get(reference).id)
+
+    def _copy(self, reference: str, image: BuiltImage, why: Exception) -> str:
+        """Through skopeo and the engine's API: for one on another machine, or Podman."""
+        target = f"localhost/{self._build.family}/{image.name}:{image.tags[0]}"
+        args: list[str | Path] = ["skopeo", "copy", "--quiet", "--src-tls-verify=false"]
+        if host := os.environ.get("DOCKER_HOST"):
+            args.append(f"--dest-daemon-host={host}")
+        args += [f"docker://{reference}", f"docker-daemon:{target}"]
+        process.run(args, failure=f"the engine can't take {image.name}: {_words(why)}")
+        return str(self._engine.client.images.get(target).id)
+
+
+def put_folder(container: Container, folder: Path, at: str, name: str) -> None:
+    """Copy a folder into a container, as `at`/`name`."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(folder, arcname=name)
+    container.put_archive(at, packed.getvalue())
+
+
+def take_files(container: Container, path: str) -> dict[str, bytes]:
+    """The files of a container's folder, by their path below the folder's parent."""
+    pieces, _ = container.get_archive(path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+        files = ((m.name, tar.extractfile(m)) for m in tar.getmembers() if m.isfile())
+        return {name: file.read() for name, file in files if file is not None}
+
+
+def open_docker() -> DockerClient:
+    """A client of the engine that DOCKER_HOST names, or of the one on the default socket.
+
+    Raises:
+        UserError: the libraries are missing, or no engine answers.
+    """
+    # containers are removed by us, also after ^C: no helper container needs to watch over that
+    os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+    try:
+        import docker
+        from testcontainers.core.config import testcontainers_config
+    except ImportError as error:
+        raise UserError(
+            f"the smoke tests need the Python package {error.name}",
+            "pip install 'lapstrake[smoke]'",
+        ) from None
+    testcontainers_config.ryuk_disabled = True
+    try:
+        client = docker.from_env(timeout=_ANSWER_SECONDS)
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        raise UserError("no Docker engine answers", _HINT, (_words(error),)) from None
+    return client
+
+
+def _words(error: Exception) -> str:
+    """The engine's own words, on one line."""
+    if isinstance(error, UserError):
+        return error.message
+    text = str(getattr(error, "explanation", None) or error)
+    return " ".join(text.split())

@@ -1,0 +1,122 @@
+"""A running container, as the checks see it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lapstrake.smoke.checking import Failed
+from lapstrake.smoke.engine import Engine
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
+TAIL_LINES = 20
+
+_STATUS = re.compile(r"(\S+)\s+RUNNING\s+pid (\d+)")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command in the container said, and its exit code."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self) -> str:
+        """Its standard output."""
+        return self.out.decode(errors="replace")
+
+    @property
+    def last(self) -> str:
+        """Its last words: of its errors, else of its output."""
+        lines = (self.err or self.out).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"nothing (exit {self.code})"
+
+
+class Guest:
+    """A started container."""
+
+    def __init__(self, engine: Engine, started: DockerContainer) -> None:
+        self.engine = engine
+        self._started = started
+        self.container: Container = started.get_wrapped_container()
+
+    @cached_property
+    def host(self) -> str:
+        """The address at which the published ports answer."""
+        host = self._started.get_container_host_ip()
+        return "127.0.0.1" if host == "localhost" else host
+
+    def port(self, inside: int) -> int:
+        """The published number of a port inside; `Failed` where the container has ended."""
+        if not self.alive:
+            raise Failed("a running container", self.how_it_ended)
+        return self._started._get_exposed_port(inside)
+
+    def exec(self, *command: str, user: str = "") -> Said:
+        """Run a command in the container; `Failed` where the container has ended."""
+        from docker.errors import APIError
+
+        try:
+            found: Any = self.container.exec_run(list(command), demux=True, user=user)
+        except APIError as error:
+            if self.alive:
+                raise
+            raise Failed("a running container", self.how_it_ended) from error
+        code, (out, err) = found
+        return Said(int(code), out or b"", err or b"")
+
+    def need(self, *command: str) -> str:
+        """The output of a command that must succeed."""
+        said = self.exec(*command)
+        if said.code != 0:
+            raise Failed(f"`{shlex.join(command)}` to succeed", f"exit {said.code}: {said.last}")
+        return said.text
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        self.container.reload()
+        return bool(self.container.status == "running")
+
+    @property
+    def how_it_ended(self) -> str:
+        """One sentence about a container that runs no more."""
+        return f"the container ended with {self.container.attrs['State']['ExitCode']}"
+
+    def supervised(self) -> dict[str, int]:
+        """The PIDs of the services that supervisor sees running, by name."""
+        said = self.exec("supervisorctl", "status")
+        return {name: int(pid) for name, pid in _STATUS.findall(said.text)}
+
+    def environ(self, pid: int) -> dict[str, str]:
+        """The environment of a process in the container."""
+        said = self.exec("cat", f"/proc/{pid}/environ")
+        if said.code != 0:
+            raise Failed(f"an environment of process {pid}", said.last)
+        return parse_environ(said.out)
+
+    def logs(self) -> str:
+        """All that the container said."""
+        return str(self.container.logs().decode(errors="replace"))
+
+    def last_lines(self, service: str | None) -> tuple[str, ...]:
+        """The end of the service's log; of the container's, where there is none."""
+        text = ""
+        if service is not None and self.alive:
+            text = self.exec("tail", "-n", str(TAIL_LINES), f"/tmp/{service}.log").text  # noqa: S108
+        return tuple((text or self.logs()).splitlines()[-TAIL_LINES:])
+
+
+def parse_environ(block: bytes) -> dict[str, str]:
+    """The variables of a NUL-separated block."""
+    text = block.decode(errors="surrogateescape")
+    pairs = (p.partition("=") for p in text.split("\0") if "=" in p)
+    return {name: value for name, _, value in pairs}

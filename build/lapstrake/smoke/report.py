@@ -1,0 +1,76 @@
+"""dist/smoke.json: one verdict a check and image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from lapstrake.store.store import write_staged
+
+SMOKE_NAME = "smoke.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckResult(_Part):
+    """What one check found in one image.
+
+    Attributes:
+        expected: what should have been seen, where it failed.
+        seen: what was seen instead.
+        why: why it was skipped.
+        log: the last lines of the service's log, where it failed.
+    """
+
+    image: str
+    name: str
+    verdict: Literal["passed", "failed", "skipped"]
+    expected: str = ""
+    seen: str = ""
+    why: str = ""
+    seconds: float = 0.0
+    log: tuple[str, ...] = ()
+
+
+class ImageSmoke(_Part):
+    """All checks of one image; `digest` is that of the manifest that was tested."""
+
+    name: str
+    digest: str
+    seconds: float
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that failed."""
+        return tuple(c for c in self.checks if c.verdict == "failed")
+
+    def count(self, verdict: str) -> int:
+        """How many checks ended with `verdict`."""
+        return sum(c.verdict == verdict for c in self.checks)
+
+
+class SmokeReport(_Part):
+    """dist/smoke.json; `engine` says what ran the containers."""
+
+    format: Literal[1] = 1
+    lapstrake: str
+    engine: str
+    seconds: float
+    images: tuple[ImageSmoke, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that failed, of all images."""
+        return tuple(c for i in self.images for c in i.failed)
+
+
+def write_report(dist: Path, report: SmokeReport) -> Path:
+    """Write dist/smoke.json in one step."""
+    path = dist / SMOKE_NAME
+    write_staged(path, report.model_dump_json(indent=1).encode() + b"\n")
+    return path

@@ -1,0 +1,111 @@
+"""Small models for the smoke tests, trained by the image's own libraries.
+
+A runtime's `smoke/model.py OUT` trains a model and writes OUT/<model>/: what the server serves,
+and `expected.json` with a request and the library's own answer to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lapstrake.dist import BuiltImage
+from lapstrake.smoke.engine import Engine, put_folder, take_files
+
+MODELS = "/mnt/models"
+_SCRIPTS = "/tmp/lapstrake-smoke"  # noqa: S108
+_TAIL = 20
+
+
+class Tensor(BaseModel):
+    """An input or output as the V2 protocol's JSON has it; `data` may be nested."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class Output(BaseModel):
+    """An output that is expected: its values, whatever their shape."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    data: list[Any]
+
+
+class Request(BaseModel):
+    """The V2 protocol's inference request."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    inputs: list[Tensor] = Field(min_length=1)
+
+
+class Expected(BaseModel):
+    """expected.json: a request (the V2 protocol's body) and the outputs that it must give."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    request: Request
+    outputs: list[Output] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave: a volume with the models, and what each must answer.
+
+    `problem` says what went wrong; empty where nothing did.
+    """
+
+    volume: str = ""
+    expected: dict[str, Expected] = field(default_factory=dict)
+    problem: str = ""
+    log: tuple[str, ...] = ()
+
+
+def train(engine: Engine, image: BuiltImage, image_id: str, root: Path | None) -> Trained:
+    """Run every model.py that the image has, in one container, into a new volume."""
+    folders = {
+        owner: root / folder
+        for owner, folder in sorted(image.smoke.items())
+        if root is not None and (root / folder / "model.py").is_file()
+    }
+    if not folders:
+        return Trained()
+    volume = engine.volume()
+    script = "\n".join(f"python3 {_SCRIPTS}/{o}/model.py {MODELS} 1>&2" for o in folders)
+    container = engine.create(image_id, ["sh", "-ec", script], volume=volume)
+    try:
+        for owner, folder in folders.items():
+            put_folder(container, folder, "/tmp", f"{Path(_SCRIPTS).name}/{owner}")  # noqa: S108
+        code, said = engine.finish(container)
+        tail = tuple(said.splitlines()[-_TAIL:])
+        if code != 0:
+            return Trained(volume, problem=f"model.py ended with {code}", log=tail)
+        return _expected(volume, take_files(container, MODELS))
+    finally:
+        engine.remove(container)
+
+
+def _expected(volume: str, files: dict[str, bytes]) -> Trained:
+    found = {}
+    for path, content in sorted(files.items()):
+        if not path.endswith("/expected.json"):
+            continue
+        model = path.split("/")[-2]
+        try:
+            found[model] = Expected.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(x) for x in first["loc"])
+            return Trained(volume, problem=f"{model}/expected.json: {where}: {first['msg']}")
+    if not found:
+        return Trained(volume, problem="model.py wrote no MODEL/expected.json")
+    return Trained(volume, found)
