@@ -17,7 +17,7 @@ demo: setup ## Build the family, smoke-test it, push it to a registry on loopbac
 	@setup/with-docker.sh setup/demo.sh
 
 test: ## All tests, linters and types among them
-	@setup/all.sh umoci shellcheck
+	@setup/all.sh umoci shellcheck golang-github-opencontainers-image-spec-dev
 	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: setup ## ruff and mypy

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from lapstrake import process
+from lapstrake.engines.schedule import Task, run_tasks
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.lock = threading.Lock()
+
+    def task(self, key: str, *after: str, weight: int = 0) -> Task:
+        return Task(key, self.work(key), frozenset(after), weight)
+
+    def work(self, key: str) -> Callable[[], None]:
+        def run() -> None:
+            with self.lock:
+                self.order.append(key)
+
+        return run
+
+
+def test_each_task_after_what_it_needs() -> None:
+    seen = Recorder()
+    run_tasks([seen.task("c", "b"), seen.task("b", "a"), seen.task("a")], 4)
+    assert seen.order == ["a", "b", "c"]
+
+
+def test_the_heaviest_first_then_by_name() -> None:
+    seen = Recorder()
+    run_tasks([seen.task("b"), seen.task("a"), seen.task("big", weight=5)], 1)
+    assert seen.order == ["big", "a", "b"]
+
+
+def test_as_many_at_once_as_allowed() -> None:
+    both = threading.Barrier(2, timeout=30)
+    run_tasks([Task(k, lambda: both.wait() and None, frozenset()) for k in "ab"], 2)
+
+
+def test_a_failure_ends_the_others_and_is_raised() -> None:
+    seen = Recorder()
+    stopped = threading.Event()
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    def long() -> None:
+        for _ in range(3000):
+            try:
+                process.check_stopped()
+            except process.Stopped:
+                stopped.set()
+                raise
+            threading.Event().wait(0.01)
+
+    tasks = [Task("fail", fail, frozenset()), Task("long", long, frozenset())]
+    with pytest.raises(ValueError, match="no"):
+        run_tasks([*tasks, seen.task("later", "fail")], 2)
+    assert stopped.is_set()
+    assert seen.order == []
+
+
+def test_tasks_that_wait_for_each_other_are_a_bug() -> None:
+    seen = Recorder()
+    with pytest.raises(AssertionError, match="wait for each other"):
+        run_tasks([seen.task("a", "b"), seen.task("b", "a")], 1)
