@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lapstrake.errors import UserError
@@ -36,7 +36,14 @@ _TYPES: dict[int, Type] = {
 }
 
 
-def write_diff(upper: Path, out: Path, epoch: int) -> Blob:
+def write_diff(
+    upper: Path,
+    out: Path,
+    epoch: int,
+    tick: Callable[[int], None] | None = None,
+    *,
+    is_below: Callable[[str], bool] = lambda _: True,
+) -> Blob:
     """Write the layer of a difference.
 
     Deleted files become whiteouts, replaced folders opaque ones; sockets and noise are left out;
@@ -47,12 +54,15 @@ def write_diff(upper: Path, out: Path, epoch: int) -> Blob:
         upper: an overlay's upper folder, which nothing writes to any more.
         out: the blob's file.
         epoch: seconds since 1970.
+        tick: called with the number of compressed bytes just written.
+        is_below: says whether a layer below has a name: the kernel calls every new folder opaque,
+            which means nothing where there is nothing to hide.
 
     Raises:
         UserError: a file has a name that means a whiteout in a layer.
     """
     links: dict[tuple[int, int], str] = {}
-    with LayerWriter(out) as layer:
+    with LayerWriter(out, tick) as layer:
         for path, info in _walk(upper):
             name = os.fspath(path.relative_to(upper))
             if _is_whiteout(info):
@@ -66,7 +76,7 @@ def write_diff(upper: Path, out: Path, epoch: int) -> Blob:
                     layer.add(entry, content)
             else:
                 layer.add(entry)
-            if entry.type == "dir" and _is_opaque(path):
+            if entry.type == "dir" and _is_opaque(path) and is_below(name):
                 layer.add(Entry(f"{name}/{OPAQUE}", "file", 0o644, entry.mtime))
     return layer.blob
 

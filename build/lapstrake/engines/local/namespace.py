@@ -51,7 +51,7 @@ def command() -> list[str]:
     Raises:
         UserError: a program or the user's range of ids is missing.
     """
-    args = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    args = ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
     if not is_rootless():
         return args
     process.need("newuidmap")

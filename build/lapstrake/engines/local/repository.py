@@ -28,7 +28,7 @@ def make_repository(debs: Sequence[Deb], files: Mapping[str, Path], folder: Path
     entries = []
     for deb in sorted(debs, key=lambda deb: deb.filename):
         place = folder / deb.filename
-        _link(files[deb.filename], place)
+        link_file(files[deb.filename], place)
         entries.append(_control(place) + f"Filename: ./{deb.filename}\n" + _proof(deb))
     (folder / "Packages").write_text("\n".join(entries), errors="surrogateescape")
 
@@ -45,7 +45,8 @@ def _control(deb: Path) -> str:
     return result.stdout.rstrip("\n") + "\n"
 
 
-def _link(file: Path, place: Path) -> None:
+def link_file(file: Path, place: Path) -> None:
+    """Make `place` the same file, or a copy where that can't be."""
     with contextlib.suppress(OSError):
         os.link(file.resolve(), place)
         return
