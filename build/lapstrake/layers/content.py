@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import Protocol
 
 from lapstrake.errors import UserError
 from lapstrake.layers import toc
@@ -17,7 +17,15 @@ from lapstrake.layers.tarheader import Entry
 # A file that we compress is cut, so that readers need not fetch more for any part of it.
 CHUNK = 4 << 20
 
-Content = Buffer | BinaryIO
+
+class Readable(Protocol):
+    """What content is read from: any binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+
+
+Content = Buffer | Readable
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,24 @@ class Filing:
         return [toc.line(fields) for fields in self._fields]
 
 
+class Pieces:
+    """Makes a file to read from of pieces that come as they like."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = memoryview(piece)
+        found, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(found)
+
+
 def chunks(content: Content | None, size: int) -> Iterator[Buffer]:
     """The content's `size` bytes, in chunks of at most `CHUNK`.
 
@@ -107,7 +133,7 @@ def chunks(content: Content | None, size: int) -> Iterator[Buffer]:
         raise ValueError(f"it is longer than the {size} bytes it should have")
 
 
-def _read(stream: BinaryIO, size: int) -> bytes:
+def _read(stream: Readable, size: int) -> bytes:
     found = bytearray()
     while len(found) < size:
         more = stream.read(size - len(found))

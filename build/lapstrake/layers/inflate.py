@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from isal import igzip_lib, isal_zlib
 
@@ -30,8 +30,13 @@ def inflate(deflated: Buffer, size: int, crc32: int) -> Iterator[bytes]:
     Raises:
         CorruptContent: it is not so; what was yielded before is of no use then.
     """
+    return checked(_pieces(memoryview(deflated)), size, crc32)
+
+
+def checked(pieces: Iterable[bytes], size: int, crc32: int) -> Iterator[bytes]:
+    """The same pieces; `CorruptContent` where they aren't `size` bytes with that CRC-32."""
     seen = checksum = 0
-    for piece in _pieces(memoryview(deflated)):
+    for piece in pieces:
         seen += len(piece)
         if seen > size:
             raise CorruptContent(f"it is longer than the {size} bytes it should have")

@@ -7,7 +7,7 @@ are not 0755 must be named as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 DEFAULT_MODE = 0o755
 
@@ -25,6 +25,12 @@ def mode_of(folder: str) -> int:
     return MODES.get(folder, DEFAULT_MODE)
 
 
+def folders_above(name: str) -> Iterator[str]:
+    """The folders that `name` lies in, from the innermost outwards, without the root."""
+    while name := name.rpartition("/")[0]:
+        yield name
+
+
 def parents_of(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """All folders above `names`, as (name, mode), sorted by name.
 
@@ -32,10 +38,5 @@ def parents_of(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
     `names` is left out, as whoever named it has described it; so is the root.
     """
     named = set(names)
-    found: set[str] = set()
-    for name in named:
-        parent = name.rpartition("/")[0]
-        while parent and parent not in found:
-            found.add(parent)
-            parent = parent.rpartition("/")[0]
+    found = {folder for name in named for folder in folders_above(name)}
     return tuple((folder, mode_of(folder)) for folder in sorted(found - named))
