@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,8 +134,7 @@ def spawn(
     A session of its own, because ^C on a terminal goes to the whole foreground group: the child
     would die before we could say why, and mounts would be left to chance.
     """
-    argv = [need(str(args[0])) if "/" not in str(args[0]) else str(args[0])]
-    argv += [str(a) for a in args[1:]]
+    argv = [need(str(args[0])), *(str(a) for a in args[1:])]
     child = subprocess.Popen(
         argv,
         env=None if env is None else dict(env),
@@ -157,6 +157,28 @@ def spawn(
                     stream.close()
         with _running_lock:
             _running.discard(child)
+
+
+def on_terminal() -> bool:
+    """Whether a person sits at our standard input and output."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def interactive(args: Sequence[str | Path]) -> int:
+    """Give the terminal to a program until it ends; its exit code.
+
+    It stays in our process group: the terminal belongs to it, and so does ^C meanwhile.
+    """
+    argv = [need(str(args[0])), *(str(a) for a in args[1:])]
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.call(argv, preexec_fn=_default_interrupt)
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop_all() -> None:
