@@ -193,7 +193,7 @@ class Downloader:
             elif transfer.got:
                 transfer.restart()
             announced, begun = response.headers.get("Content-Length"), transfer.got
-            for chunk in response.iter_raw(_CHUNK):
+            for chunk in response.iter_raw():
                 transfer.add(chunk)
                 if self._ending.is_set():
                     raise _Ended
