@@ -16,7 +16,7 @@ from lapstrake.report import console
 def command(directory: Path, as_json: bool) -> None:
     """The images of the repository: what each extends and adds."""
     repo = open_repository(directory)
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "name": i.name,
             "kind": i.kind,

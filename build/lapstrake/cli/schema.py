@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import click
+from pydantic import BaseModel
 
 from lapstrake.definition.models import Family, Image
 from lapstrake.report import console
 
-_MODELS = {"family": Family, "image": Image, "runtime": Image}
+_MODELS: dict[str, type[BaseModel]] = {"family": Family, "image": Image, "runtime": Image}
 
 
 @click.command("schema")

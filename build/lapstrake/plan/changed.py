@@ -15,7 +15,8 @@ from lapstrake import process
 from lapstrake.definition.load import load
 from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
-from lapstrake.lock.make import LOCK_NAME, read_lock
+from lapstrake.lock.file import read_lock
+from lapstrake.lock.model import LOCK_NAME
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lapstrake.dist import Build
 from lapstrake.store.store import write_staged
 
 SMOKE_NAME = "smoke.json"
@@ -49,6 +50,11 @@ class ImageSmoke(_Part):
         """The checks that failed."""
         return tuple(c for c in self.checks if c.verdict == "failed")
 
+    @property
+    def passed(self) -> bool:
+        """Whether it was checked, and no check failed."""
+        return bool(self.checks) and not self.failed
+
     def count(self, verdict: str) -> int:
         """How many checks ended with `verdict`."""
         return sum(c.verdict == verdict for c in self.checks)
@@ -67,6 +73,26 @@ class SmokeReport(_Part):
     def failed(self) -> tuple[CheckResult, ...]:
         """The checks that failed, of all images."""
         return tuple(c for i in self.images for c in i.failed)
+
+
+def read_report(dist: Path) -> SmokeReport | None:
+    """What dist/smoke.json says; None where there is none that can be read."""
+    try:
+        return SmokeReport.model_validate_json((dist / SMOKE_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def merged(old: SmokeReport | None, new: SmokeReport, build: Build) -> SmokeReport:
+    """`new`, and what `old` says of images that were not tested again and are still in dist/."""
+    tested = {i.name: i for i in new.images}
+    kept = {i.name: i for i in (old.images if old else ()) if i.name not in tested}
+    found = [
+        tested.get(i.name) or kept[i.name]
+        for i in build.images
+        if i.name in tested or (i.name in kept and kept[i.name].digest == i.digest)
+    ]
+    return new.model_copy(update={"images": tuple(found)})
 
 
 def write_report(dist: Path, report: SmokeReport) -> Path:

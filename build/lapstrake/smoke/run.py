@@ -28,7 +28,14 @@ from lapstrake.smoke.checks import (
 from lapstrake.smoke.context import Context
 from lapstrake.smoke.engine import Engine, Source
 from lapstrake.smoke.layers import LayerFiles
-from lapstrake.smoke.report import CheckResult, ImageSmoke, SmokeReport, write_report
+from lapstrake.smoke.report import (
+    CheckResult,
+    ImageSmoke,
+    SmokeReport,
+    merged,
+    read_report,
+    write_report,
+)
 from lapstrake.smoke.trained import train
 from lapstrake.smoke.waiting import Waiter
 from lapstrake.store.store import Store
@@ -113,7 +120,7 @@ def run_smoke(
         seconds=round(time.monotonic() - began, 3),
         images=tuple(tested),
     )
-    write_report(dist, report)
+    write_report(dist, merged(read_report(dist), report, build))
     return report
 
 

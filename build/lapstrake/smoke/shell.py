@@ -75,9 +75,8 @@ def _loaded(engine: Engine, dist: Path, name: str) -> str:
 def _await_sshd(guest: Guest, login: list[str]) -> None:
     def attempt() -> bool | None:
         if not guest.alive:
-            raise UserError(
-                f"the image doesn't stay up: {guest.how_it_ended}", "", guest_tail(guest)
-            )
+            ended = f"the image doesn't stay up: {guest.how_it_ended}"
+            raise UserError(ended, "", guest_tail(guest))
         return process.run([*login, "true"], check=False).code == 0 or None
 
     try:
