@@ -30,7 +30,7 @@ u.build_opener(u.ProxyHandler({})).open(f"http://127.0.0.1:{sys.argv[1]}/v2/", t
 
 start_registry() {
     mkdir -p "$storage"
-    cat >"$work/registry.yml" <<YAML
+    cat >"$work/demo-registry.yml" <<YAML
 version: 0.1
 log: {level: warn, accesslog: {disabled: true}}
 storage:
@@ -39,7 +39,7 @@ storage:
 http: {addr: "127.0.0.1:$1"}
 YAML
     # A session of its own: a ^C is for the push, and the registry ends after it.
-    setsid docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+    setsid docker-registry serve "$work/demo-registry.yml" >"$work/registry.log" 2>&1 &
     registry=$!
     for _ in $(seq 100); do
         answers "$1" && return
