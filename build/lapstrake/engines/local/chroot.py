@@ -74,6 +74,7 @@ class Root:
     Attributes:
         upper: the folder that takes what commands change.
         merged: the root.
+        temporary: what is /tmp in the root.
         log: what commands print.
 
     Raises:
@@ -88,6 +89,7 @@ class Root:
         self._lowers = lowers
         self._settings = settings
         self.log = work / "log"
+        self.temporary = work / "tmp"
         self.upper, self.merged = mounts.overlay([self._floor(), *lowers], work)
         self._mount_kernel()
         self._mount_dev()
@@ -193,10 +195,9 @@ class Root:
         for name, mode in (("lock", 0o1777), ("lapstrake", 0o755)):
             (run / name).mkdir()
             (run / name).chmod(mode)
-        temporary = self._work / "tmp"
-        temporary.mkdir()
-        temporary.chmod(0o1777)
-        mounts.bind(temporary, self._place("tmp"))
+        self.temporary.mkdir()
+        self.temporary.chmod(0o1777)
+        mounts.bind(self.temporary, self._place("tmp"))
         for name in _HOST_FILES:
             self._mount_host_file(name)
         for name, path in self._settings.shown.items():

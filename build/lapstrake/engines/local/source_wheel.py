@@ -1,0 +1,120 @@
+"""A source archive to a wheel, in the root's own Python: offline, with just the locked tools."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from lapstrake.engines.local import mounts, namespace
+from lapstrake.engines.local.chroot import Root, base_environment, root_arguments, root_of
+from lapstrake.engines.local.repository import link_file
+from lapstrake.engines.local.settings import Settings
+from lapstrake.engines.local.trees import lower_trees
+from lapstrake.errors import UserError
+from lapstrake.layers.kinds import FIXED_MTIME, BuiltWheel, digest_of
+from lapstrake.store.records import Blob
+from lapstrake.store.store import Store, writing
+
+Json = dict[str, object]
+
+# In the root; /tmp is the build's alone, and always the same path, since some builds keep it.
+_TOOLS = "/tmp/tools"  # noqa: S108
+_OUT = "/tmp/wheel"  # noqa: S108
+_OFFLINE = ("--no-index", "--no-deps", "--disable-pip-version-check")
+
+
+def build_wheel(
+    built: BuiltWheel,
+    source: Path,
+    tools: Mapping[str, Path],
+    below: Sequence[Blob],
+    store: Store,
+) -> Path:
+    """Build a wheel, once for each set of inputs; where it lies, under its own name.
+
+    Args:
+        built: the archive and the wheels of its build tools, pip among them.
+        source: where the archive lies.
+        tools: where each tool's wheel lies, by name.
+        below: the root's layers, bottom to top; it has a Python.
+        store: keeps the wheel.
+
+    Raises:
+        UserError: the build fails; with the last lines of what it said.
+    """
+    key = digest_of(built.inputs())
+    place = store.wheel(key, "wheel").parent
+    with store.locked(f"wheel-{key}"):
+        if (done := _only_wheel(place)) is not None:
+            return done
+        if "pip" not in tools:
+            raise UserError(
+                f"nothing builds {source.name}: the lock has no tools for it", "lapstrake lock"
+            )
+        with namespace.workspace(store, "wheel") as work:
+            _lay_out(source, tools, work)
+            arguments = root_arguments(lower_trees(below, store), work, Settings())
+            namespace.perform("wheel", arguments | {"pip": tools["pip"].name})
+            return _keep(work / "built", place)
+
+
+def _lay_out(source: Path, tools: Mapping[str, Path], work: Path) -> None:
+    (work / "wheels").mkdir()
+    (work / "source").mkdir()
+    for path in tools.values():
+        link_file(path, work / "wheels" / path.name)
+    link_file(source, work / "source" / source.name)
+
+
+def _keep(built: Path, place: Path) -> Path:
+    wheel = _only_wheel(built)
+    if wheel is None:
+        raise UserError("the build ended without just one wheel")
+    with writing(place.parent):
+        place.mkdir(parents=True, exist_ok=True)
+        wheel.rename(place / wheel.name)
+    return place / wheel.name
+
+
+def _only_wheel(folder: Path) -> Path | None:
+    found = sorted(path for path in folder.glob("*.whl") if not path.is_symlink())
+    return found[0] if len(found) == 1 else None
+
+
+def build_inside(arguments: Json, _: object) -> Json:
+    """The job `wheel`: an environment of the tools, then a build in it without isolation."""
+    work = Path(cast("str", arguments["work"]))
+    root = root_of(arguments)
+    mounts.leave_network()
+    wheels = root.show(work / "wheels", "wheels")
+    archives = root.show(work / "source", "source")
+    source = next((work / "source").iterdir()).name
+    _make_tools(root, wheels, cast("str", arguments["pip"]), work)
+    args = [f"{_TOOLS}/bin/python", "-m", "pip", "wheel", *_OFFLINE, "--no-build-isolation"]
+    args += ["--no-cache-dir", "--wheel-dir", _OUT, f"{archives}/{source}"]
+    root.run(args, _environment(), f"{source} can't be built to a wheel")
+    _take_out(root.temporary / Path(_OUT).name, work / "built")
+    return {}
+
+
+def _take_out(folder: Path, to: Path) -> None:
+    """Copy what was built; a link in it could lead anywhere here, out of the root."""
+    if not folder.is_symlink():
+        shutil.copytree(folder, to, symlinks=True)
+
+
+def _make_tools(root: Root, wheels: str, pip: str, work: Path) -> None:
+    """An environment of the root's Python; pip, which installs itself, runs from its wheel."""
+    env = _environment()
+    failure = "the image's Python can't make an environment to build in"
+    root.run(["python3", "-m", "venv", "--without-pip", _TOOLS], env, failure)
+    names = sorted(f"{wheels}/{path.name}" for path in (work / "wheels").iterdir())
+    args = [f"{_TOOLS}/bin/python", f"{wheels}/{pip}/pip", "install", *_OFFLINE, *names]
+    root.run(args, env, "the build tools can't be installed")
+
+
+def _environment() -> dict[str, str]:
+    env = base_environment(FIXED_MTIME)
+    return env | {"PATH": f"{_TOOLS}/bin:{env['PATH']}"}
