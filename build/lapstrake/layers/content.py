@@ -11,7 +11,7 @@ from typing import Protocol
 
 from lapstrake.errors import UserError
 from lapstrake.layers import toc
-from lapstrake.layers.hashing import Buffer, Hashing
+from lapstrake.layers.background import Background, Buffer
 from lapstrake.layers.tarheader import Entry
 
 # A file that we compress is cut, so that readers need not fetch more for any part of it.
@@ -53,7 +53,7 @@ class Filing:
     `lines` is right once `hashing` has made all calls that were given to it.
     """
 
-    def __init__(self, entry: Entry, origin: Origin | None, hashing: Hashing) -> None:
+    def __init__(self, entry: Entry, origin: Origin | None, hashing: Background) -> None:
         self.entry = entry
         self.origin = origin or Origin(entry.name)
         self._hashing = hashing

@@ -22,8 +22,8 @@ import deflate
 from isal import isal_zlib
 
 from lapstrake.layers import toc
+from lapstrake.layers.background import Background, Buffer
 from lapstrake.layers.content import CHUNK, Content, Filing, Origin, chunks
-from lapstrake.layers.hashing import Buffer, Hashing
 from lapstrake.layers.inflate import CorruptContent, inflate
 from lapstrake.layers.tarheader import END, Entry, header, padding
 from lapstrake.store.records import Blob
@@ -64,7 +64,7 @@ class LayerWriter:
         number, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
         self._staged = Path(name)
         self._out = os.fdopen(number, "wb", buffering=1 << 20)
-        self._hashing = Hashing()
+        self._hashing, self._writing = Background(), Background()
         return self
 
     def __exit__(
@@ -78,6 +78,7 @@ class LayerWriter:
                 self._finish()
         finally:
             self._hashing.abandon()
+            self._writing.abandon()
             with contextlib.suppress(OSError):
                 self._out.close()
             self._staged.unlink(missing_ok=True)
@@ -170,8 +171,8 @@ class LayerWriter:
     def _write(self, data: Buffer) -> None:
         """Compressed bytes."""
         self._size += len(data)
-        self._hashing.do(partial(self._out.write, data), len(data))
-        self._hashing.do(partial(self._sha.update, data))
+        self._writing.do(partial(self._out.write, data), len(data))
+        self._hashing.do(partial(self._sha.update, data), len(data))
         if self._tick:
             self._tick(len(data))
 
@@ -186,10 +187,11 @@ class LayerWriter:
         table = toc.document(self._lines)
         entry = Entry(toc.TOC_NAME, "file", 0o444, 0, size=len(table))
         offset = self._size
-        self._hashing = Hashing()
+        self._hashing = Background()
         self._compress(header(entry) + table + padding(len(table)) + END)
         self._write(toc.footer(offset))
         self._hashing.finish()
+        self._writing.finish()
         self._out.close()
         self._staged.chmod(0o644)
         self._staged.rename(self._path)

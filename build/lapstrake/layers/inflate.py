@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from isal import igzip_lib, isal_zlib
 
-from lapstrake.layers.hashing import Buffer
+from lapstrake.layers.background import Buffer
 
 # Compressed bytes given, and uncompressed bytes taken, at once. Buffers of 128 KiB and more come
 # fresh from the kernel each time, and their page faults cost as much as the hashing.

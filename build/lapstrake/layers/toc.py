@@ -10,7 +10,7 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
-from lapstrake.layers.hashing import Buffer
+from lapstrake.layers.background import Buffer
 from lapstrake.layers.tarheader import Entry
 
 TOC_NAME = "stargz.index.json"

@@ -1,8 +1,8 @@
-"""Hashing beside the work: in a thread of its own, in order.
+"""Calls made beside the work: in a thread of their own, in order.
 
 A layer's bytes are hashed three times (compressed, as a tar, and file by file), which takes as
-long as inflating them. hashlib and isal both let go of the interpreter's lock, so the two run
-side by side on two cores.
+long as inflating them, and a disk takes its time as well. hashlib, isal and files all let go of
+the interpreter's lock, so these run side by side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AHEAD = 2
 _CALL = 128
 
 
-class Hashing:
+class Background:
     """Makes calls in order, in a thread of its own, while its owner gets on.
 
     What a call raises is raised by a later `do` or by `finish`. Whoever made one ends it with
@@ -33,7 +33,7 @@ class Hashing:
         self._weight = 0
         self._queue: Queue[list[Callable[[], object]] | None] = Queue(_AHEAD)
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._work, name="lapstrake-hashing", daemon=True)
+        self._thread = Thread(target=self._work, name="lapstrake-background", daemon=True)
         self._thread.start()
 
     def do(self, call: Callable[[], object], weight: int = 0) -> None:
