@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import ssl
 import tarfile
 import threading
 import zipfile
@@ -164,22 +165,24 @@ class Request(BaseHTTPRequestHandler):
 class Served:
     """A server's address and the requests that it has seen: (method, path, range)."""
 
-    def __init__(self, port: int, seen: list[tuple[str, str, str | None]]) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, scheme: str, port: int, seen: list[tuple[str, str, str | None]]) -> None:
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.port = port
         self.seen = seen
 
 
 @contextlib.contextmanager
-def serve(answer: Answer) -> Iterator[Served]:
+def serve(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[Served]:
     """A server on a free port of loopback that answers every request with `answer`."""
     seen: list[tuple[str, str, str | None]] = []
     handler = type("Handler", (Request,), {"answer": staticmethod(answer), "seen": seen})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield Served(server.server_address[1], seen)
+        yield Served("https" if context else "http", server.server_address[1], seen)
     finally:
         server.shutdown()
         server.server_close()

@@ -37,6 +37,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 _REFUSED = re.compile(r"\b(401|403)\b|unauthorized|forbidden", re.IGNORECASE)
+_UNAUTHORIZED = re.compile(r"authentication credentials|\((401|403) ", re.IGNORECASE)
 _UNSOLVED = re.compile(r"No solution found", re.IGNORECASE)
 _PASSWORD = re.compile(r"(://)[^/@\s:]+(:[^/@\s]*)?@")
 _WIDEST = 240
@@ -179,10 +180,10 @@ def _preferring(versions: Mapping[str, str], pylock: bool) -> str:
 def _failed(result: process.Result) -> UserError:
     said = _PASSWORD.sub(r"\1***@", result.stderr.strip() or result.stdout.strip())
     details = tuple(said.splitlines()[-40:])
-    if _UNSOLVED.search(said):
+    if _UNSOLVED.search(said) and not _UNAUTHORIZED.search(said):
         return Unsolvable(condensed(said), details)
     last = re.sub(r"^\W*(cause|error|Caused by):\s*", "", details[-1].strip()) if details else ""
-    if _REFUSED.search(said):
+    if _REFUSED.search(said) or _UNAUTHORIZED.search(said):
         return UserError("the package index refuses", "check the index's credentials", details)
     if _UNREACHABLE.search(said):
         return UserError(
