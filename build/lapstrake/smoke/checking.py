@@ -36,13 +36,17 @@ class Failed(Exception):
         expected: what should have been seen.
         seen: what was seen.
         service: whose log to show; the main service's by default.
+        log: what to show instead.
     """
 
-    def __init__(self, expected: str, seen: str, service: str | None = None) -> None:
+    def __init__(
+        self, expected: str, seen: str, service: str | None = None, log: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(f"expected {expected}; saw {seen}")
         self.expected = expected
         self.seen = seen
         self.service = service
+        self.log = log
 
 
 class Skipped(Exception):
@@ -101,7 +105,7 @@ def _verdict(checked: Check, ctx: Context) -> tuple[str, dict[str, object]]:
     except Skipped as skipped:
         return "skipped", {"why": skipped.why}
     except Failed as failed:
-        log = ctx.last_lines(failed.service)
+        log = failed.log or ctx.last_lines(failed.service)
         return "failed", {"expected": failed.expected, "seen": failed.seen, "log": log}
     except Exception as error:  # a check of the user's may be wrong, too; the others go on
         seen = f"{type(error).__name__}: {error}"

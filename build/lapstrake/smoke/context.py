@@ -55,7 +55,7 @@ class Context:
     keys: Path
     layers: LayerFiles
     _guests: dict[str, Guest | Exception] = field(default_factory=dict)
-    _ready: dict[str, Failed | None] = field(default_factory=dict)
+    _waited: dict[str, Failed | None] = field(default_factory=dict)
 
     # --- containers --------------------------------------------------------------------------
 
@@ -118,15 +118,19 @@ class Context:
         return service
 
     def await_ready(self, guest: Guest, service: Service) -> None:
-        """Wait until a service answers; `Failed` where it doesn't in time. Asked only once."""
+        """Wait until a service answers; `Failed` where it doesn't in time. Waits only once."""
         key = f"{guest.container.id} {service.name}"
-        if key not in self._ready:
+        self.once(key, lambda: self.await_answer(guest, service))
+
+    def once(self, key: str, wait: Callable[[], None]) -> None:
+        """Wait for something the first time only; how that failed is raised every time."""
+        if key not in self._waited:
             try:
-                self.await_answer(guest, service)
-                self._ready[key] = None
+                wait()
+                self._waited[key] = None
             except Failed as failed:
-                self._ready[key] = failed
-        known = self._ready[key]
+                self._waited[key] = failed
+        known = self._waited[key]
         if known is not None:
             raise known
 
@@ -136,12 +140,10 @@ class Context:
 
         def attempt() -> bool | None:
             nonlocal last
-            last = answer(guest, service)
-            if last == "":
-                return True
             if not guest.alive:
                 raise Failed(expected(service), guest.how_it_ended, service.name)
-            return None
+            last = answer(guest, service)
+            return True if last == "" else None
 
         if self.poll(attempt) is None:
             seen = f"{last} after {self.patience:g} s"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import socket
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,8 +62,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.client = open_docker()
-        # loopback is the same for the engine and us only where it is on this machine
-        self.local = str(self.client.api.base_url).startswith("http+docker")
+        self.shares_loopback = _shares_loopback(self.client)
         self._lock = threading.Lock()
         self._containers: list[Container] = []
         self._volumes: list[str] = []
@@ -103,7 +103,7 @@ class Engine:
         ).with_kwargs(**options)
         if how.command:
             container.with_command(list(how.command))
-        address = "127.0.0.1" if self.local else "0.0.0.0"  # noqa: S104
+        address = "127.0.0.1" if self.shares_loopback else "0.0.0.0"  # noqa: S104
         # with_bind_ports knows no address, and would publish on all of this machine's
         published: dict[str, Any] = {f"{p}/tcp": (address, None) for p in how.ports}
         container.ports = published
@@ -234,8 +234,8 @@ class Source:
         return None
 
     def _pull(self, reference: str) -> str:
-        if not self._engine.local:
-            raise UserError("the engine is on another machine")
+        if not self._engine.shares_loopback:
+            raise UserError("the engine is elsewhere")
         repository, _, digest = reference.partition("@")
         for event in self._engine.client.api.pull(repository, tag=digest, stream=True, decode=True):
             if "error" in event:
@@ -293,6 +293,28 @@ def open_docker() -> DockerClient:
     except (docker.errors.DockerException, OSError) as error:
         raise UserError("no Docker engine answers", _HINT, (_words(error),)) from None
     return client
+
+
+def _shares_loopback(client: DockerClient) -> bool:
+    """Whether 127.0.0.1 is the same for the engine and us.
+
+    Not where it is on another machine, nor where we are in a container of the engine's: its
+    bridge's address is none of ours then.
+    """
+    from testcontainers.core.utils import inside_container
+
+    if not str(client.api.base_url).startswith("http+docker"):
+        return False
+    if not inside_container():
+        return True
+    bridges = client.networks.list(names=["bridge"])
+    configs = [c for b in bridges for c in b.attrs["IPAM"].get("Config") or ()]
+    with socket.socket() as probe:
+        for config in configs:
+            with contextlib.suppress(OSError):
+                probe.bind((config.get("Gateway", ""), 0))
+                return True
+    return False
 
 
 def _words(error: Exception) -> str:

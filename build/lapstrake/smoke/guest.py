@@ -51,14 +51,15 @@ class Guest:
     @cached_property
     def host(self) -> str:
         """The address at which the published ports answer."""
-        host = self._started.get_container_host_ip()
-        return "127.0.0.1" if host == "localhost" else host
+        if self.engine.shares_loopback:
+            return "127.0.0.1"
+        return self._started.get_container_host_ip()
 
     def port(self, inside: int) -> int:
         """The published number of a port inside; `Failed` where the container has ended."""
         if not self.alive:
             raise Failed("a running container", self.how_it_ended)
-        return self._started._get_exposed_port(inside)
+        return self._started.get_exposed_port(inside)
 
     def exec(self, *command: str, user: str = "") -> Said:
         """Run a command in the container; `Failed` where the container has ended."""

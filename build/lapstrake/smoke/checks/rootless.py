@@ -20,8 +20,8 @@ def runs_as_any_user(ctx: Context) -> None:
     try:
         ctx.await_ready(ctx.rootless, main)
     except Failed as failed:
-        log = " | ".join(ctx.rootless.last_lines(None)[-3:])
-        raise Failed(f"{failed.expected}, as {NON_ROOT}", f"{failed.seen}: {log}") from failed
+        log = ctx.rootless.last_lines(None)
+        raise Failed(f"{failed.expected}, as {NON_ROOT}", failed.seen, log=log) from failed
     seen = ctx.rootless.need("sh", "-c", "id -u; cat /proc/[0-9]*/comm").split()
     if seen[0] != NON_ROOT.split(":", maxsplit=1)[0]:
         raise Failed(f"the container to run as {NON_ROOT}", f"{seen[0]}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 
 from lapstrake import process
 from lapstrake.dist import BuiltImage
+from lapstrake.guest.system import IMAGE_JSON
 from lapstrake.smoke.checking import Failed, Skipped, check
 from lapstrake.smoke.context import SSH_PORT, TEST_ENV, Context
 from lapstrake.smoke.guest import parse_environ
@@ -34,22 +36,29 @@ def ssh(
         options: more of the client's options.
         said: for its standard input.
     """
-    identity = ("-o", "PubkeyAuthentication=no") if key is None else ("-i", str(ctx.keys / key))
-    args = [
-        *("ssh", "-F", "none", "-p", str(ctx.guest.port(SSH_PORT))),
-        *("-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no"),
-        *("-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes"),
-        *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10"),
-        *identity,
-        *options,
-        f"root@{ctx.guest.host}",
-        *command,
-    ]
+    port = str(ctx.guest.port(SSH_PORT))
+    return _run(
+        ["ssh", "-p", port, *_options(ctx, key), *options, f"root@{ctx.guest.host}", *command], said
+    )
+
+
+def _options(ctx: Context, key: str | None) -> list[str]:
+    """Options of ssh and sftp that leave out what the user has configured for themselves."""
+    values = ["UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "IdentitiesOnly=yes"]
+    values += ["IdentityAgent=none", "BatchMode=yes", "LogLevel=ERROR", "ConnectTimeout=10"]
+    if key is None:
+        values.append("PubkeyAuthentication=no")
+    else:
+        values.append(f"IdentityFile={ctx.keys / key}")
+    return ["-F", "none", *(word for value in values for word in ("-o", value))]
+
+
+def _run(args: list[str], said: str) -> tuple[int, str, str]:
     with process.spawn(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         try:
             out, err = child.communicate(said.encode(), timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
-            raise Failed("ssh to end", f"nothing for {_PATIENCE} s", "sshd") from None
+            raise Failed(f"{args[0]} to end", f"nothing for {_PATIENCE} s", "sshd") from None
     return child.returncode, out.decode(errors="replace"), err.decode(errors="replace").strip()
 
 
@@ -57,14 +66,27 @@ def await_sshd(ctx: Context) -> None:
     """Wait until the server greets; it makes its host keys first."""
     if process.which("ssh") is None:
         raise Skipped("the ssh client is not installed (apt-get install openssh-client)")
+    ctx.once("sshd", lambda: _await_sshd(ctx))
+
+
+def need_sshd(ctx: Context) -> None:
+    """Wait until the server greets; `Skipped` where it doesn't, which another check tells of."""
+    try:
+        await_sshd(ctx)
+    except Failed as failed:
+        raise Skipped("the SSH server doesn't answer") from failed
+
+
+def _await_sshd(ctx: Context) -> None:
+    last = ""
 
     def attempt() -> bool | None:
-        code, _, err = ssh(ctx, "true")
-        return True if code == 0 or "ermission denied" in err else None
+        nonlocal last
+        code, _, last = ssh(ctx, "true")
+        return True if code == 0 or "ermission denied" in last else None
 
-    if ctx.poll(attempt, _PATIENCE) is None:
-        _, _, err = ssh(ctx, "true")
-        raise Failed("an SSH server on port 22", err or "nothing", "sshd")
+    if ctx.poll(attempt) is None:
+        raise Failed("an SSH server on port 22", last or "nothing", "sshd")
 
 
 @check("ssh-with-key")
@@ -79,7 +101,7 @@ def ssh_with_key(ctx: Context) -> None:
 @check("ssh-without-key")
 def ssh_without_key(ctx: Context) -> None:
     """Neither another key nor a password gets in: the server doesn't even ask for one."""
-    await_sshd(ctx)
+    need_sshd(ctx)
     for key in ("other", None):
         code, _, err = ssh(ctx, "true", key=key)
         denied = _DENIED.search(err)
@@ -94,21 +116,21 @@ def ssh_without_key(ctx: Context) -> None:
 @check("ssh-command-environment")
 def ssh_command_environment(ctx: Context) -> None:
     """`ssh host cmd` has the container's environment."""
-    await_sshd(ctx)
+    need_sshd(ctx)
     _compare(ctx, "`ssh host cmd`", _session(ctx, _DUMP))
 
 
 @check("ssh-login-environment")
 def ssh_login_environment(ctx: Context) -> None:
     """A login shell has it, too, and the container's PATH."""
-    await_sshd(ctx)
+    need_sshd(ctx)
     _compare(ctx, "a login shell", _session(ctx, f"bash -lc '{_DUMP}'"))
 
 
 @check("ssh-interactive-environment")
 def ssh_interactive_environment(ctx: Context) -> None:
     """An interactive session has it, too."""
-    await_sshd(ctx)
+    need_sshd(ctx)
     # the shell's answer has sums where the typed line, which the terminal echoes, has not
     typed = f"echo begin-$((40+2)); {_DUMP}; echo; echo end-$((40+2)); exit\n"
     _, out, err = ssh(ctx, options=("-tt",), said=typed)
@@ -121,11 +143,16 @@ def ssh_interactive_environment(ctx: Context) -> None:
 @check("ssh-file-transfer")
 def ssh_file_transfer(ctx: Context) -> None:
     """A file transfer works, although every session has a forced command."""
-    await_sshd(ctx)
-    code, out, err = ssh(ctx, "sftp", options=("-s",), said="\0\0\0\5\1\0\0\0\3")
-    # SSH_FXP_INIT with version 3 is answered with SSH_FXP_VERSION
-    if code != 0 or out[4:5] != "\2":
-        raise Failed("an answer of the sftp server", err or f"exit {code}: {out!r}", "sshd")
+    need_sshd(ctx)
+    port, target = str(ctx.guest.port(SSH_PORT)), f"root@{ctx.guest.host}"
+    copy = ctx.keys / f"{ctx.image.name}.image.json"
+    args = ["sftp", "-q", "-P", port, *_options(ctx, "id"), "-b", "-", target]
+    code, _, err = _run(args, f"get {IMAGE_JSON} {copy}\n")
+    if code != 0:
+        raise Failed(f"sftp to fetch {IMAGE_JSON}", err or f"exit {code}", "sshd")
+    name = json.loads(copy.read_bytes())["name"]
+    if name != ctx.image.name:
+        raise Failed(f"{ctx.image.name} as the name in {IMAGE_JSON}", f"{name}")
 
 
 def has_services(image: BuiltImage) -> bool:

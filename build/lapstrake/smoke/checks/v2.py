@@ -52,8 +52,7 @@ def has_model(image: BuiltImage) -> bool:
 def models_train(ctx: Context) -> None:
     """model.py runs in the image's Python, and says what the server must answer."""
     if ctx.trained.problem:
-        said = "; ".join(ctx.trained.log[-3:])
-        raise Failed("models to serve", f"{ctx.trained.problem}{': ' if said else ''}{said}")
+        raise Failed("models to serve", ctx.trained.problem, log=ctx.trained.log)
 
 
 @check("v2-rest", when=speaks_rest, why="no service speaks the V2 protocol over HTTP")
@@ -115,7 +114,8 @@ def v2_grpc_inference(ctx: Context) -> None:
                 put = grpc.InferInput(tensor.name, tensor.shape, tensor.datatype)
                 put.set_data_from_numpy(np.array(tensor.data, dtype=kind).reshape(tensor.shape))
                 inputs.append(put)
-            answer = client.infer(model, inputs)
+            asked = [grpc.InferRequestedOutput(o.name) for o in expected.outputs]
+            answer = client.infer(model, inputs, outputs=asked)
             names = [o.name for o in answer.get_response().outputs]
             outputs = {n: numbers(answer.as_numpy(n).ravel().tolist()) for n in names}
             compare(model, expected, outputs)
