@@ -44,7 +44,12 @@ class Origin:
 
     def wrong(self, how: str) -> UserError:
         """The error for content that isn't what it should be."""
-        return UserError(f"{self.name}: {how}", self.hint)
+        return UserError(one_line(f"{self.name}: {how}"), self.hint)
+
+
+def one_line(text: str) -> str:
+    """A message with names in it that nobody vouches for: control characters are escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Filing:

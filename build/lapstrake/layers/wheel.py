@@ -142,8 +142,8 @@ class WheelFile:
 
     def _place(self, member: Member) -> Placed:
         path = self._path(member)
-        parts = member.name.split("/")
-        if parts[0].endswith(".data") and parts[1] == "scripts":
+        top, *rest = member.name.split("/")
+        if top.endswith(".data") and rest[:1] == ["scripts"]:
             return self._script(path, member)
         return Placed(path, member.executable, self._known_sha256(member), member.size, member)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lapstrake.errors import UserError
-from lapstrake.layers.content import Origin
+from lapstrake.layers.content import Origin, one_line
 from lapstrake.layers.inflate import CorruptContent, checked, inflate
 
 FETCH_AGAIN = "the file is damaged: delete it and fetch it again"
@@ -115,7 +115,7 @@ class Archive:
 
     def wrong(self, how: str, hint: str = NOT_OURS) -> UserError:
         """The error for something wrong with the wheel."""
-        return UserError(f"{self.filename}: {how}", hint)
+        return UserError(one_line(f"{self.filename}: {how}"), hint)
 
     def origin(self, member: Member, sha256: str = "") -> Origin:
         """How messages call a member."""
