@@ -9,15 +9,18 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _own_indexes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_indexes(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """No index, mirror or credentials but those that a test sets (with `network`: the user's)."""
     if request.node.get_closest_marker("network"):
         return
     for name in os.environ:
         if name.startswith(("PIP_", "UV_", "LAPSTRAKE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    home = request.getfixturevalue("tmp_path") / "home"
-    home.mkdir()
+    home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

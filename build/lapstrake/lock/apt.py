@@ -128,10 +128,10 @@ class Apt:
 
     def _deb(self, match: re.Match[str]) -> Deb:
         name, version, arch = match["file"].removesuffix(".deb").split("_")
-        url = match["url"]
+        url = _plain(match["url"])
         # the longest, since one mirror's folder may lie in another's
         archive = max(
-            (a for a in self._archives if url.startswith(f"{a.base}/")),
+            (a for a in self._archives if url.startswith(f"{_plain(a.base)}/")),
             key=lambda a: len(a.base),
             default=None,
         )
@@ -143,7 +143,7 @@ class Apt:
             arch=arch,
             sha256=match["sha256"],
             size=int(match["size"]),
-            path=unquote(url.removeprefix(f"{archive.base}/")),
+            path=url.removeprefix(f"{_plain(archive.base)}/"),
             archive=archive.suite,
         )
 
@@ -241,6 +241,15 @@ def _source(archive: Archive) -> str:
     elif archive.signed_by:
         lines.append(f"Signed-By: {archive.signed_by}")
     return "\n".join((*lines, ""))
+
+
+def _plain(url: str) -> str:
+    """A URL without the ways in which apt writes it otherwise: quoting, credentials, `file:/`."""
+    scheme, _, rest = unquote(url).partition(":")
+    host, slash, path = rest.lstrip("/").partition("/")
+    if scheme == "file":
+        return f"file:///{rest.lstrip('/')}"
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _installed(deb: Deb, known: Mapping[tuple[str, str], str]) -> str:
