@@ -312,19 +312,7 @@ def real_wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("wheels")
     tags = ["--python-version", PYTHON, "--platform", "manylinux_2_28_x86_64"]
     tags += ["--platform", "manylinux_2_17_x86_64", "--platform", "manylinux2014_x86_64"]
-    command = [
-        UV,
-        "tool",
-        "run",
-        "-q",
-        "pip",
-        "download",
-        "-q",
-        "--only-binary",
-        ":all:",
-        "-d",
-        str(folder),
-    ]
+    command = [*PIP, "download", "-q", "--only-binary", ":all:", "-d", str(folder)]
     subprocess.run([*command, *tags, *REAL], check=True, capture_output=True)
     return sorted(folder.glob("*.whl"))
 
@@ -361,19 +349,7 @@ def test_real_wheels_lie_where_pip_puts_them(tmp_path: Path, real_wheels: list[P
     bare = {p.relative_to(tmp_path / "venv") for p in (tmp_path / "venv").rglob("*")}
     layer_of(real_wheels, tmp_path / "layer")
     ours = unpack(tmp_path / "layer", tmp_path / "root")
-    command = [
-        UV,
-        "tool",
-        "run",
-        "-q",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "-q",
-        "--no-index",
-        "--no-deps",
-    ]
+    command = [*PIP, "--python", python, "install", "-q", "--no-index", "--no-deps"]
     subprocess.run([*command, "--no-compile", *real_wheels], check=True, capture_output=True)
 
     def modes(env: Path) -> dict[str, int]:
