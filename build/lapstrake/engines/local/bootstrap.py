@@ -45,6 +45,7 @@ _REMOVE_DOCS = """\
 cd "$1/usr/share"
 find doc ! -type d ! -type l ! -name copyright -delete
 find info locale man -mindepth 1 ! -type d -delete 2>/dev/null || true
+chroot "$1" find /usr/share/doc -xtype l -delete
 find doc info locale man -mindepth 1 -type d -empty -delete 2>/dev/null || true
 """
 
