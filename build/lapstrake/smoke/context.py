@@ -66,16 +66,22 @@ class Context:
 
     @property
     def rootless(self) -> Guest:
-        """The container that runs as user 12345 of group 0, without any capability."""
+        """The container that runs as user 12345 of group 0, without any capability.
+
+        It is started when it is first asked for, and has no models: two servers that load the
+        same ones at the same time only wait for each other.
+        """
+        if NON_ROOT not in self._guests:
+            self._start(NON_ROOT, Start(env=TEST_ENV, ports=self.image.ports, user=NON_ROOT))
         return self._guest(NON_ROOT)
 
     def start(self) -> None:
-        """Start the containers; what goes wrong is told to who asks for them."""
+        """Start the first container; what goes wrong is told to who asks for it."""
         key = (self.keys / "id.pub").read_text()
+        volumes = {MODELS: self.trained.volume} if self.trained.volume else {}
         ports = (*self.image.ports, SSH_PORT)
-        self._start("", {**TEST_ENV, "PUBLIC_KEY": key}, ports)
-        if self.image.main is not None:
-            self._start(NON_ROOT, TEST_ENV, self.image.ports)
+        env = {**TEST_ENV, "PUBLIC_KEY": key}
+        self._start("", Start(env=env, ports=ports, volumes=volumes))
 
     def started(self) -> None:
         """Raise what kept the first container from starting, if anything did."""
@@ -90,13 +96,11 @@ class Context:
                 self.engine.remove(found.container)
         self._guests = {}
 
-    def _start(self, user: str, env: dict[str, str], ports: tuple[int, ...]) -> None:
-        volumes = {MODELS: self.trained.volume} if self.trained.volume else {}
-        how = Start(env=env, ports=ports, volumes=volumes, user=user)
+    def _start(self, name: str, how: Start) -> None:
         try:
-            self._guests[user] = Guest(self.engine, self.engine.start(self.image_id, how))
+            self._guests[name] = Guest(self.engine, self.engine.start(self.image_id, how))
         except UserError as error:
-            self._guests[user] = error
+            self._guests[name] = error
 
     def _guest(self, user: str) -> Guest:
         found = self._guests.get(user)
