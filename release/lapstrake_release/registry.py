@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -18,6 +18,8 @@ _REPOSITORY = re.compile(
     r"(?P<host>[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?)"
     r"(?P<path>(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)"
 )
+
+_UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
 
 # What a registry or the way to it may answer -> what we say of it, and what to do.
 _ANSWERS = (
@@ -130,6 +132,7 @@ class Registry:
         result = process.run(
             [
                 "skopeo",
+                "--debug",  # else it doesn't say which blobs it sent
                 "copy",
                 "--preserve-digests",
                 *self._tls("--dest-tls-verify"),
@@ -139,8 +142,8 @@ class Registry:
             check=False,
         )
         if result.code != 0:
-            raise self._refused(result)
-        return _sent(result.stdout + result.stderr, image)
+            raise self._refused(_without_debug(result))
+        return sum(x.digest in _UPLOADED.findall(result.stderr) for x in image.layers)
 
     def _tls(self, flag: str) -> list[str]:
         return [f"{flag}=false"] if self.repository.is_loopback else []
@@ -157,18 +160,9 @@ class Registry:
         return process.failed(result, f"{self.repository} refuses the push")
 
 
-def _sent(output: str, image: BuiltImage) -> int:
-    """Of an image's layers, those that skopeo copied rather than skipped."""
-    skipped = {
-        digest
-        for line in output.splitlines()
-        if "skipped: already exists" in line
-        for digest in re.findall(r"\b[0-9a-f]{12,64}\b", line)
-    }
-    return sum(
-        not any(x.digest.removeprefix("sha256:").startswith(s) for s in skipped)
-        for x in image.layers
-    )
+def _without_debug(result: process.Result) -> process.Result:
+    lines = [x for x in result.stderr.splitlines() if "level=debug" not in x]
+    return replace(result, stderr="\n".join(lines))
 
 
 def check_moves(build: Build, registry: Registry, images: list[BuiltImage]) -> None:

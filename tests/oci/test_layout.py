@@ -11,71 +11,13 @@ import pytest
 from referencing import Registry, Resource
 
 from lapstrake import process
-from lapstrake.build import build
-from lapstrake.dist import Build, read_build
-from lapstrake.engines.model import Outcome
+from lapstrake.dist import read_build
 from lapstrake.errors import UserError
-from lapstrake.layers.files_layer import write_files
-from lapstrake.layers.kinds import FileEntry, Files
-from lapstrake.plan.model import Config, ImagePlan, Plan
-from lapstrake.report.progress import JsonLines, Progress
-from lapstrake.store.records import LayerRecord
 from lapstrake.store.store import Store
+from support.tinyimages import built, image
 
 # The specification's own schemas, from Debian's package of it
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/image-spec/schema")
-
-
-class FilesEngine:
-    """An engine for plans of `Files` layers alone."""
-
-    name = "files"
-
-    def build(self, plan: Plan, store: Store, progress: Progress, jobs: int) -> dict[str, Outcome]:
-        del progress, jobs
-        found = {}
-        for layer in plan.layers:
-            assert isinstance(layer, Files)
-            with store.scratch("t") as folder:
-                blob = write_files(layer, folder / "x")
-                store.adopt(folder / "x", blob.digest)
-            record = LayerRecord(layer.id, "files", layer.title, (blob,), layer.inputs(), 0.1)
-            store.commit(record)
-            found[layer.id] = Outcome(record, "built")
-        return found
-
-
-def image(name: str, *texts: str) -> ImagePlan:
-    layers = tuple(Files(f"file {t}", (FileEntry.of(f"/srv/{t}", t.encode()),)) for t in texts)
-    config = Config(
-        env=(("A", 'quote " and\nnewline'), ("PATH", "/bin")),
-        entrypoint=("/bin/true",),
-        workdir="/srv",
-        volumes=("/data",),
-        ports=(8080,),
-        labels=(("org.opencontainers.image.title", name),),
-    )
-    return ImagePlan(
-        name=name,
-        description="",
-        extends=None,
-        layers=layers,
-        config=config,
-        annotations=(("org.opencontainers.image.title", name),),
-        tags=(f"1-{name}",),
-        tokens=(),
-        services=(),
-        python=None,
-        requirements=(),
-        budget=None,
-        smoke=(),
-    )
-
-
-def built(out: Path, store: Store, *images: ImagePlan) -> Build:
-    plan = Plan("fam", "1", "linux/amd64", 1_700_000_000, images)
-    with JsonLines() as progress:
-        return build(plan, FilesEngine(), store, out, progress, 1)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ class Progress(ABC):
         with self._lock:
             self.on_note(text)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Nothing more will be told."""
 
     @abstractmethod
