@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,28 @@ def test_a_docker_host_that_is_silent_is_an_error_and_starts_nothing(tmp_path: P
     assert done.returncode == 1
     assert "no engine answers at DOCKER_HOST" in done.stderr
     assert list((tmp_path / "lapstrake").iterdir()) == []
+
+
+@pytest.mark.parametrize(("mirror", "code"), [("empty", 0), ("silent", 1)])
+def test_a_mirror_that_moved_on_is_told_apart_from_none(
+    tmp_path: Path, mirror: str, code: int
+) -> None:
+    release = tmp_path / "mirror/debian/dists/bookworm/Release"
+    release.parent.mkdir(parents=True)
+    release.write_text("Origin: Debian\n")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "mirror"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/debian"
+        threading.Thread(target=server.serve_forever).start()
+        if mirror == "silent":
+            server.shutdown()
+            server.server_close()
+        done = bash(
+            '"$PYTHON" setup/moved-on.py',
+            PYTHON=sys.executable,
+            LAPSTRAKE_DEBIAN_MIRROR=address,
+            LAPSTRAKE_CACHE=str(tmp_path / "cache"),
+        )
+        server.shutdown()
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr

@@ -15,6 +15,10 @@ from lapstrake.lock.model import Deb
 from lapstrake.store.store import Store
 
 
+class MovedOn(UserError):
+    """Mirrors no longer have some package that is locked."""
+
+
 def fetch_debs(
     debs: Sequence[Deb],
     suite: str,
@@ -36,7 +40,8 @@ def fetch_debs(
         The path of each package by `Deb.filename`.
 
     Raises:
-        UserError: mirrors have moved on (naming every package that is gone), or no network.
+        MovedOn: mirrors have moved on (naming every package that is gone).
+        UserError: no network.
     """
     paths = {d.filename: store.deb(d.sha256) for d in debs}
     wanted = [d for d in debs if not paths[d.filename].exists()]
@@ -73,7 +78,7 @@ def _fetch(
         return
     gone = sorted(f"{d.name} {d.version}" for d in debs if d.filename in failures)
     differ = [e.message for e in failures.values() if isinstance(e, Mismatch)]
-    raise UserError(
+    raise MovedOn(
         f"the mirror no longer has {', '.join(gone)}",
         f"`lapstrake lock --upgrade-os` moves to what it has; {SNAPSHOT} names a snapshot mirror",
         tuple(differ),
