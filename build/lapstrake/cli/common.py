@@ -8,7 +8,7 @@ from lapstrake.definition.load import find_root, load
 from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
 from lapstrake.lock.check import stale
-from lapstrake.lock.make import read_lock
+from lapstrake.lock.file import read_lock
 from lapstrake.lock.model import LOCK_NAME, Lock
 from lapstrake.store.store import Store, default_root
 

@@ -100,6 +100,7 @@ def _run() -> int:
 
 def _bug(error: Exception) -> int:
     """Say that it is our fault, and where the traceback is."""
+    first = next(iter(str(error).splitlines()), "")
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w", prefix="lapstrake-", suffix=".log", delete=False, encoding="utf-8"
@@ -107,7 +108,7 @@ def _bug(error: Exception) -> int:
         log.write(f"lapstrake {__version__}\n{' '.join(sys.argv)}\n\n{text}")
     console.complain(
         UserError(
-            f"a bug in lapstrake: {type(error).__name__}: {str(error).splitlines()[:1]}",
+            f"a bug in lapstrake: {type(error).__name__}: {first}",
             f"please report it with {log.name}",
         )
     )

@@ -1,0 +1,5 @@
+"""`python -m lapstrake`."""
+
+from lapstrake.cli.main import main
+
+main()
