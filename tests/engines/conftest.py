@@ -9,12 +9,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from as_user import User
-from loopback_registry import serve_registry
+from debian_root import Debian
 
 from lapstrake import process
 from lapstrake.engines.local.bootstrap import bootstrap
@@ -30,18 +29,6 @@ SUITE, COMPONENTS = "bookworm", ("main",)
 EPOCH = 1_780_000_000
 ROOT_PACKAGES = ("openssh-server", "python3")
 MORE_PACKAGES = ("file",)
-
-
-@dataclass(frozen=True)
-class Debian:
-    """A root of Debian packages, and some packages that aren't in it yet."""
-
-    store: Store
-    layer: Bootstrap
-    debs: dict[str, Path]
-    blob: Blob
-    more: tuple[Deb, ...]
-    more_files: dict[str, Path]
 
 
 @contextmanager
@@ -121,10 +108,3 @@ def _user(shared: Path, name: str, options: tuple[str, ...]) -> Iterator[User]:
         shutil.rmtree(folder, ignore_errors=True)
         with _only_one(shared):
             process.run(["userdel", name])
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """HOST:PORT of an empty registry on loopback."""
-    with serve_registry(tmp_path / "registry") as address:
-        yield address

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from as_user import User
+from debian_root import Debian
 
-from conftest import Debian
 from lapstrake.engines.local import namespace
 from lapstrake.engines.local.bootstrap import bootstrap
 from lapstrake.engines.local.repository import make_repository

@@ -22,6 +22,9 @@ Json = dict[str, object]
 # In the root; /tmp is the build's alone, and always the same path, since some builds keep it.
 _TOOLS = "/tmp/tools"  # noqa: S108
 _OUT = "/tmp/wheel"  # noqa: S108
+_SOURCE = "/tmp/source"  # noqa: S108
+# pip would unpack an archive under a random name.
+_UNPACK = "import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])"
 _OFFLINE = ("--no-index", "--no-deps", "--disable-pip-version-check")
 
 
@@ -92,11 +95,22 @@ def build_inside(arguments: Json, _: object) -> Json:
     archives = root.show(work / "source", "source")
     source = next((work / "source").iterdir()).name
     _make_tools(root, wheels, cast("str", arguments["pip"]), work)
-    args = [f"{_TOOLS}/bin/python", "-m", "pip", "wheel", *_OFFLINE, "--no-build-isolation"]
-    args += ["--no-cache-dir", "--wheel-dir", _OUT, f"{archives}/{source}"]
-    root.run(args, _environment(), f"{source} can't be built to a wheel")
+    python, env = f"{_TOOLS}/bin/python", _environment()
+    unpack = [python, "-c", _UNPACK, f"{archives}/{source}", _SOURCE]
+    root.run(unpack, env, f"{source} can't be unpacked")
+    args = [python, "-m", "pip", "wheel", *_OFFLINE, "--no-build-isolation", "--no-cache-dir"]
+    args += ["--wheel-dir", _OUT, _only_folder(root.temporary / Path(_SOURCE).name, source)]
+    root.run(args, env, f"{source} can't be built to a wheel")
     _take_out(root.temporary / Path(_OUT).name, work / "built")
     return {}
+
+
+def _only_folder(unpacked: Path, source: str) -> str:
+    """The project in an unpacked archive, as the root sees it."""
+    found = [path.name for path in unpacked.iterdir()]
+    if len(found) != 1:
+        raise UserError(f"{source} is no source archive: it has {len(found)} folders")
+    return f"{_SOURCE}/{found[0]}"
 
 
 def _take_out(folder: Path, to: Path) -> None:
