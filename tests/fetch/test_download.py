@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fetch.tiny import Answer, Request, serve, serving
 from lapstrake.errors import UserError
 from lapstrake.fetch.download import Downloader, Item, Mismatch, Missing, retry_after, shown
 from lapstrake.fetch.http import client
+from support.tiny import Answer, Request, serve, serving
 
 CONTENT = bytes(range(256)) * 4000
 

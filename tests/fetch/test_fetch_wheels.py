@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from fetch.tiny import Answer, Request, Served, serve, serving, sha256, wheel
 from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.fetch.wheels import fetch_wheels
 from lapstrake.lock.model import Wheel
 from lapstrake.store.store import Store
+from support.tiny import Answer, Request, Served, serve, serving, sha256, wheel
 
 
 def locked(path: Path) -> Wheel:

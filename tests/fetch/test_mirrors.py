@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fetch.tiny import AptRepository, Request, serve, serving, sha256
 from lapstrake.errors import UserError
 from lapstrake.fetch.apt_sources import read_apt_sources
 from lapstrake.fetch.debs import fetch_debs
 from lapstrake.fetch.mirrors import find_archives
 from lapstrake.lock.model import Deb
 from lapstrake.store.store import Store
+from support.tiny import AptRepository, Request, serve, serving, sha256
 
 
 def suite(folder: Path, *names: str, origin: str = "Debian") -> str:

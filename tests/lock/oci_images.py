@@ -1,47 +1,18 @@
-"""A registry on loopback, and tiny images to push to it."""
+"""Tiny images for a registry."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
 import json
-import socket
-import subprocess
 import tarfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lapstrake import process
 
 _OCI = "application/vnd.oci.image"
-
-
-@contextlib.contextmanager
-def registry(folder: Path) -> Iterator[str]:
-    """Debian's docker-registry on a free port of loopback, as HOST:PORT."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    config = folder / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\nlog: {{level: error}}\n"
-    )
-    args = ["docker-registry", "serve", config]
-    with process.spawn(args, stderr=subprocess.DEVNULL) as child:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            child.terminate()
 
 
 def push(folder: Path, reference: str, layers: Sequence[Mapping[str, str]]) -> str:

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from oci_images import push
 
-from fetch.tiny import AptRepository, wheel
 from lapstrake.definition.load import load
 from lapstrake.errors import UserError
 from lapstrake.lock.check import stale
 from lapstrake.lock.make import make_lock
 from lapstrake.lock.model import Lock
-from lock.oci_images import push, registry
+from support.registry import serve_registry
+from support.tiny import AptRepository, wheel
 
 Write = Callable[..., Path]
 
@@ -200,7 +201,7 @@ def test_one_package_moves(write: Write, index: Path) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[str]:
-    with registry(tmp_path) as host:
+    with serve_registry(tmp_path / "registry") as host:
         yield host
 
 

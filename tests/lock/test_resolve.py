@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fetch.tiny import sdist, serve, sha256, wheel
 from lapstrake.definition.load import load
 from lapstrake.errors import UserError
 from lapstrake.fetch.uv import Target, Uv
 from lapstrake.lock.demand import demands
 from lapstrake.lock.model import Resolution
 from lapstrake.lock.wheels import Upgrade, resolve
+from support.tiny import sdist, serve, sha256, wheel
 
 Write = Callable[..., Path]
 
