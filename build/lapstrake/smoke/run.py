@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ class _Family:
     patience: float
     keys: Path
     layers: LayerFiles
+    only: frozenset[str]
     progress: Callable[[CheckResult], None]
 
 
@@ -72,6 +73,7 @@ def run_smoke(
     progress: Callable[[CheckResult], None],
     patience: float = PATIENCE,
     remove: bool = False,
+    only: Collection[str] = (),
 ) -> SmokeReport:
     """Test the images `names` (all, where there are none) of dist/; write dist/smoke.json.
 
@@ -82,6 +84,7 @@ def run_smoke(
         progress: told of every verdict, from any thread.
         patience: how long a service may take to answer, in seconds.
         remove: remove the images from the engine at the end; else it keeps them.
+        only: the names of the checks to make; all, where there are none.
 
     Raises:
         UserError: no build, an unknown name, no Docker engine, a broken checks.py.
@@ -89,8 +92,10 @@ def run_smoke(
     began = time.monotonic()
     build = read_build(dist)
     images = [build.image(n) for n in names] or list(build.images)
-    for image in images:  # a broken checks.py is told of before anything starts
-        tuple(_own_modules(image, repo_root))
+    # a broken checks.py or a misspelt name is told of before anything starts
+    known = {c.name for i in images for c in _checks(i, repo_root)}
+    if unknown := sorted(set(only) - known):
+        raise UserError(f"there is no check {unknown[0]}", f"there are {', '.join(sorted(known))}")
     with Engine() as engine, store.scratch("smoke") as scratch:
         about = engine.description
         _make_keys(scratch)
@@ -99,16 +104,17 @@ def run_smoke(
         try:
             with engine.source(dist, build) as source:
                 family = _Family(
-                    build,
-                    dist,
-                    repo_root,
-                    engine,
-                    source,
-                    waiter,
-                    patience,
-                    scratch,
-                    layers,
-                    progress,
+                    build=build,
+                    dist=dist,
+                    root=repo_root,
+                    engine=engine,
+                    source=source,
+                    waiter=waiter,
+                    patience=patience,
+                    keys=scratch,
+                    layers=layers,
+                    only=frozenset(only),
+                    progress=progress,
                 )
                 tested = _test_all(family, images, jobs)
         finally:
@@ -120,7 +126,8 @@ def run_smoke(
         seconds=round(time.monotonic() - began, 3),
         images=tuple(tested),
     )
-    write_report(dist, merged(read_report(dist), report, build))
+    if not only:  # a part of the checks is no verdict on the image
+        write_report(dist, merged(read_report(dist), report, build))
     return report
 
 
@@ -157,8 +164,9 @@ def _test(family: _Family, image: BuiltImage) -> ImageSmoke:
     results = []
     try:
         for checked in _checks(image, family.root):
-            results.append(perform(checked, ctx))
-            family.progress(results[-1])
+            if not family.only or checked.name in family.only:
+                results.append(perform(checked, ctx))
+                family.progress(results[-1])
     finally:
         ctx.end()
     seconds = round(time.monotonic() - began, 3)
