@@ -119,9 +119,9 @@ def test_a_bug_inside_is_a_bug_outside() -> None:
 
 def test_errors_of_the_user_come_out_whole(store: Store, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(b"\x1f\x8b damaged")
-    arguments = {"blob": tmp_path / "blob", "staged": tmp_path / "a", "into": tmp_path / "b"}
+    layer = {"blob": tmp_path / "blob", "staged": tmp_path / "a", "into": tmp_path / "b"}
     with pytest.raises(UserError, match="the layer blob is damaged"):
-        namespace.perform("unpack", {k: os.fspath(v) for k, v in arguments.items()})
+        namespace.perform("unpack", {"layers": [{k: str(v) for k, v in layer.items()}]})
     assert not (tmp_path / "b").exists()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,23 +18,29 @@ Json = dict[str, object]
 
 def lower_trees(blobs: Sequence[Blob], store: Store) -> list[Path]:
     """The layers as folders, bottom to top; those not in the cache yet are unpacked into it."""
-    return [_tree(blob, store) for blob in blobs]
+    trees = [(_place(store.tree(blob.diff_id)), blob) for blob in blobs]
+    wanted = {tree: blob for tree, blob in trees if not tree.is_dir()}
+    with contextlib.ExitStack() as locks:
+        # always in one order, lest two processes wait for each other
+        for tree in sorted(wanted):
+            locks.enter_context(store.locked(f"tree-{tree.name}"))
+        missing = {tree: blob for tree, blob in wanted.items() if not tree.is_dir()}
+        if missing:
+            _unpack(missing, store)
+    return [tree for tree, _ in trees]
 
 
-def _tree(blob: Blob, store: Store) -> Path:
-    tree = _place(store.tree(blob.diff_id))
-    if tree.is_dir():
-        return tree
-    with store.locked(f"tree-{tree.name}"):
-        if not tree.is_dir():
-            with namespace.workspace(store, "tree") as work:
-                arguments = {
-                    "blob": str(store.blob(blob.digest)),
-                    "staged": str(work / "tree"),
-                    "into": str(tree),
-                }
-                namespace.perform("unpack", arguments)
-    return tree
+def _unpack(missing: Mapping[Path, Blob], store: Store) -> None:
+    with namespace.workspace(store, "trees") as work:
+        layers = [
+            {
+                "blob": str(store.blob(blob.digest)),
+                "staged": str(work / tree.name),
+                "into": str(tree),
+            }
+            for tree, blob in missing.items()
+        ]
+        namespace.perform("unpack", {"layers": layers})
 
 
 def _place(tree: Path) -> Path:
@@ -42,11 +49,13 @@ def _place(tree: Path) -> Path:
 
 
 def unpack_inside(arguments: Json, _: object) -> Json:
-    """The job `unpack`: the layer `blob` by way of the folder `staged` to `into`."""
-    staged, into = (Path(cast("str", arguments[name])) for name in ("staged", "into"))
-    with writing(into.parent):
-        staged.mkdir(mode=0o755)
-    unpack(Path(cast("str", arguments["blob"])), staged)
-    with writing(into.parent):
-        staged.rename(into)
+    """The job `unpack`: each layer's `blob` by way of the folder `staged` to `into`."""
+    for layer in cast("list[dict[str, str]]", arguments["layers"]):
+        staged, into = Path(layer["staged"]), Path(layer["into"])
+        with writing(into.parent):
+            staged.mkdir()
+            staged.chmod(0o755)
+        unpack(Path(layer["blob"]), staged)
+        with writing(into.parent):
+            staged.rename(into)
     return {}
