@@ -27,7 +27,6 @@ Json = dict[str, object]
 Tick = Callable[[int], None]
 
 _INSIDE = "lapstrake.engines.local.inside"
-_TAIL_LINES = 20
 
 
 def is_rootless() -> bool:
