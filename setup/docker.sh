@@ -43,11 +43,17 @@ iptables_folder() {
     fi
 }
 
-# Without systemd nobody may have mounted the control groups, and runc needs them.
+# Without systemd nobody may have mounted the control groups, and runc needs them; inside another
+# container they are there, but not for writing.
 control_groups() {
     [ -e /sys/fs/cgroup/cgroup.controllers ] || [ -d /sys/fs/cgroup/memory ] ||
         as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
         say "warning: control groups could not be mounted"
+    local folder
+    while read -r folder; do
+        as_root mount -o remount,bind,rw "$folder" ||
+            say "warning: control groups in $folder are read-only"
+    done < <(awk '$3 ~ /^cgroup2?$/ && $4 ~ /^ro(,|$)/ { print $2 }' /proc/mounts)
 }
 
 start_dockerd() {
