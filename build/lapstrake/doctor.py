@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from lapstrake import process
+from lapstrake.engines.local import namespace
 from lapstrake.errors import UserError
 from lapstrake.store.store import default_root
 
@@ -67,16 +68,11 @@ def _namespaces() -> Finding:
     name = "privileges"
     if os.geteuid() == 0:
         return Finding(name, True, "root", "build")
-    if process.which("newuidmap") is None:
-        remedy = "apt-get install uidmap"
-        return Finding(name, False, "newuidmap is not installed", "build", remedy, ("uidmap",))
-    result = process.run(
-        ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "true"], check=False
-    )
-    if result.code == 0:
+    error = namespace.problem()
+    if error is None:
         return Finding(name, True, "user namespaces with subordinate ids", "build")
-    seen = result.tail[-1] if result.tail else "unshare failed"
-    return Finding(name, False, seen, "build", "add a line for you to /etc/subuid and /etc/subgid")
+    packages = () if process.which("newuidmap") else ("uidmap",)
+    return Finding(name, False, error.message, "build", error.hint, packages)
 
 
 def _cache() -> Finding:

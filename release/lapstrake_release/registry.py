@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from lapstrake import process
+from lapstrake import skopeo
 from lapstrake.dist import Build, BuiltImage
 from lapstrake.errors import UserError
 
@@ -20,19 +18,6 @@ _REPOSITORY = re.compile(
 )
 
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
-
-# What a registry or the way to it may answer -> what we say of it, and what to do.
-_ANSWERS = (
-    ("connection refused", "nothing answers at {host}", "is the registry running there?"),
-    ("no such host", "there is no host {host}", "check the name, and the network"),
-    ("no route to host", "there is no way to {host}", "check the network"),
-    ("i/o timeout", "{host} doesn't answer", "check the network"),
-    ("authentication required", "{host} wants a login", "run `skopeo login {host}`"),
-    ("unauthorized", "{host} refuses the login", "run `skopeo login {host}`"),
-    ("denied", "{host} denies access to {repository}", "ask for the right to push there"),
-    ("certificate", "{host} has a certificate that is not trusted", "set SSL_CERT_FILE"),
-    ("server gave http response", "{host} speaks no TLS", "only loopback may go without"),
-)
 
 
 @dataclass(frozen=True)
@@ -52,17 +37,6 @@ class Repository:
 
     def __str__(self) -> str:
         return f"{self.host}/{self.path}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it is this machine, which alone may go without TLS."""
-        host = self.host
-        bracketed = host.startswith("[")
-        name = host[1 : host.index("]")] if bracketed else host.partition(":")[0]
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
 
 
 @dataclass(frozen=True)
@@ -97,17 +71,7 @@ class Registry:
         Raises:
             UserError: the registry can't be asked.
         """
-        result = process.run(
-            ["skopeo", "inspect", "--raw", *self._tls("--tls-verify"), f"docker://{self._at(tag)}"],
-            check=False,
-        )
-        if result.code == 0:
-            data = result.stdout.encode(errors="surrogateescape")
-            return f"sha256:{hashlib.sha256(data).hexdigest()}"
-        said = result.stderr.lower()
-        if any(x in said for x in ("manifest unknown", "name unknown", "not found", "status 404")):
-            return ""
-        raise self._refused(result)
+        return skopeo.digest_at(self._at(tag))
 
     def push(self, dist: Path, image: BuiltImage, tag: str) -> Pushed:
         """Give `tag` the image in `dist`, and read back that it has.
@@ -129,40 +93,14 @@ class Registry:
 
     def _copy(self, dist: Path, image: BuiltImage, tag: str) -> int:
         """Copy what is missing; the number of layer blobs that travelled."""
-        result = process.run(
-            [
-                "skopeo",
-                "--debug",  # else it doesn't say which blobs it sent
-                "copy",
-                "--preserve-digests",
-                *self._tls("--dest-tls-verify"),
-                f"oci:{dist}:{image.name}",
-                f"docker://{self._at(tag)}",
-            ],
-            check=False,
-        )
-        if result.code != 0:
-            raise self._refused(_without_debug(result))
-        return sum(x.digest in _UPLOADED.findall(result.stderr) for x in image.layers)
-
-    def _tls(self, flag: str) -> list[str]:
-        return [f"{flag}=false"] if self.repository.is_loopback else []
+        target = self._at(tag)
+        options = ["--preserve-digests", *skopeo.tls(target, "--dest-tls-verify")]
+        said = skopeo.copy(f"oci:{dist}:{image.name}", f"docker://{target}", options)
+        uploaded = set(_UPLOADED.findall(said.stderr))
+        return sum(x.digest in uploaded for x in image.layers)
 
     def _at(self, tag: str) -> str:
         return f"{self.repository}:{tag}"
-
-    def _refused(self, result: process.Result) -> UserError:
-        said = result.stderr.lower()
-        where = {"host": self.repository.host, "repository": str(self.repository)}
-        for answer, message, hint in _ANSWERS:
-            if answer in said:
-                return UserError(message.format(**where), hint.format(**where), result.tail[-2:])
-        return process.failed(result, f"{self.repository} refuses the push")
-
-
-def _without_debug(result: process.Result) -> process.Result:
-    lines = [x for x in result.stderr.splitlines() if "level=debug" not in x]
-    return replace(result, stderr="\n".join(lines))
 
 
 def check_moves(build: Build, registry: Registry, images: list[BuiltImage]) -> None:

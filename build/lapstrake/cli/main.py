@@ -82,11 +82,9 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
-    except click.exceptions.Exit as end:
-        return end.exit_code
     except click.ClickException as error:
         error.show()
         return Exit.USAGE
@@ -95,7 +93,8 @@ def _run() -> int:
         return Exit.USER
     except Exception as error:
         return _bug(error)
-    return Exit.OK
+    # what `ctx.exit` was given comes back so; a command itself returns nothing
+    return code if isinstance(code, int) else Exit.OK
 
 
 def _bug(error: Exception) -> int:

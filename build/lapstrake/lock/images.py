@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 
-from lapstrake import process
 from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
 from lapstrake.lock.inputs import references
+from lapstrake.skopeo import digest_at
 
 
 def lock_images(
@@ -44,29 +42,10 @@ def lock_images(
 
 
 def registry_digest(reference: str) -> str:
-    """The digest of what a registry has under a reference: of the index, where it is one."""
-    args = ["skopeo", "inspect", "--raw", *tls(reference, "--tls-verify"), f"docker://{reference}"]
-    result = process.run(args, check=False)
-    if result.code != 0:
-        error = process.failed(result, f"{reference}: the registry has no such image, or refuses")
-        raise UserError(error.message, _hint(result.stderr), error.details)
-    raw = result.stdout.encode(errors="surrogateescape")
-    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
-
-
-def tls(reference: str, option: str) -> tuple[str, ...]:
-    """The option that lets a registry on loopback do without TLS; none for any other."""
-    host = reference.partition("/")[0].partition(":")[0]
-    try:
-        local = ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    return (f"{option}=false",) if local else ()
-
-
-def _hint(said: str) -> str:
-    if "unauthorized" in said or "denied" in said:
-        return "log in to the registry (skopeo login), or check the reference"
-    if "manifest unknown" in said or "name unknown" in said:
-        return "check the reference's name and tag"
-    return "check the network and the reference"
+    """The digest of what a registry has under a reference; `UserError` where it has nothing."""
+    found = digest_at(reference)
+    if not found:
+        raise UserError(
+            f"{reference}: the registry has no such image", "check the reference's name and tag"
+        )
+    return found

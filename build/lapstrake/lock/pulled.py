@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lapstrake import process
 from lapstrake.errors import UserError
-from lapstrake.lock.images import tls
+from lapstrake.skopeo import tls
 
 STATUS = "var/lib/dpkg/status"
 _RELEASES = ("usr/lib/os-release", "etc/os-release")

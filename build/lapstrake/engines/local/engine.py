@@ -160,14 +160,14 @@ class _Build:
         if not layer.debs:
             return {}
         roots = [layer] if isinstance(layer, Bootstrap) else layer.below
-        root = next(r for r in roots if isinstance(r, Bootstrap))
+        # over a root that was pulled, each package tells its own suite
+        root = next((r for r in roots if isinstance(r, Bootstrap)), None)
         key = f"debs of {layer.id}"
         title = f"fetch  {len(layer.debs)} Debian packages"
         tick = self._tick(key)
         with self.progress.step(key, title, sum(d.size for d in layer.debs)):
-            return fetch_debs(
-                layer.debs, root.suite, root.components, self.store, lambda _, n: tick(n)
-            )
+            suite, components = (root.suite, root.components) if root else ("", ())
+            return fetch_debs(layer.debs, suite, components, self.store, lambda _, n: tick(n))
 
     def _fetch_wheels(self, batch: _Batch) -> None:
         """Fetch what `batch` lacks; each then lies in its place in the store."""

@@ -15,7 +15,7 @@ from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import Pulled
 from lapstrake.layers.tarread import open_layer
-from lapstrake.lock.images import tls
+from lapstrake.skopeo import tls
 from lapstrake.store.records import GZIP_LAYER, Blob
 from lapstrake.store.store import Store, writing
 
