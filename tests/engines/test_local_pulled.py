@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback_registry import make_layout, serve_registry
+from layouts import make_layout
 
 from lapstrake import process
 from lapstrake.engines.local.copy import copy_layer
@@ -16,6 +16,7 @@ from lapstrake.layers.kinds import Copy, FileEntry, Files, Pulled
 from lapstrake.layers.tarread import layer_members
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store
+from support.registry import serve_registry
 
 _PLATFORM = "linux/amd64"
 

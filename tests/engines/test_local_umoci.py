@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from loopback_registry import make_layout
+from layouts import make_layout
 
 from lapstrake import process
 from lapstrake.engines.local import mounts

@@ -1,50 +1,13 @@
-"""Debian's docker-registry on loopback, and images made by hand for it."""
+"""OCI layouts made by hand, for registries."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import socket
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-
-from lapstrake import process
 from lapstrake.store.records import Blob
-
-_CONFIG = """\
-version: 0.1
-log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: "{folder}"}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
-@contextlib.contextmanager
-def serve_registry(folder: Path) -> Iterator[str]:
-    """HOST:PORT of an empty registry that ends with the context."""
-    folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = folder / "config.yml"
-    config.write_text(_CONFIG.format(folder=folder / "data", port=port))
-    address = f"127.0.0.1:{port}"
-    with (
-        (folder / "log").open("wb") as log,
-        process.spawn(["docker-registry", "serve", config], stderr=log.fileno()) as child,
-    ):
-        for _ in range(200):
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://{address}/v2/", trust_env=False)
-                break
-            assert child.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
-        yield address
-        child.terminate()
 
 
 def make_layout(folder: Path, layers: Sequence[tuple[Path, Blob]], tag: str = "image") -> str:
