@@ -65,7 +65,11 @@ class Maker:
         return out
 
     def smoke(
-        self, image: ImagePlan, only: Sequence[str] = (), root: Path | None = None
+        self,
+        image: ImagePlan,
+        only: Sequence[str] = (),
+        root: Path | None = None,
+        patience: float = 60,
     ) -> ImageSmoke:
         """What the smoke tests say of it; the engine keeps nothing of it."""
         report = run_smoke(
@@ -75,7 +79,7 @@ class Maker:
             store=Store(),
             jobs=1,
             progress=lambda _: None,
-            patience=20,
+            patience=patience,
             remove=True,
             only=only,
         )

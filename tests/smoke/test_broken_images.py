@@ -61,9 +61,10 @@ def test_a_port_that_nobody_declared(maker: Maker) -> None:
 def test_a_service_that_listens_on_loopback_alone(maker: Maker) -> None:
     command = ["python3", "-m", "http.server", "8000", "--bind", "127.0.0.1"]
     broken = service(command=command, main=False)
-    answer, ports = maker.smoke(maker.image([broken]), ["services-answer", "ports"]).checks
+    names = ["services-answer", "ports"]
+    answer, ports = maker.smoke(maker.image([broken]), names, patience=8).checks
     assert answer.expected == "web to answer GET :8000/ with 200"
-    assert answer.seen.endswith("after 20 s")
+    assert answer.seen.endswith("after 8 s")
     assert "127.0.0.1:8000" in ports.seen
 
 
@@ -71,9 +72,16 @@ def test_a_service_that_dies_shows_its_last_words(maker: Maker) -> None:
     command = ["sh", "-c", "echo no model found >&2; exit 3"]
     image = maker.image([service(command=command)])
     answer, ports = maker.smoke(image, ["services-answer", "ports"]).checks
-    assert answer.verdict == "failed"
+    assert answer.seen == "exited: web (exit status 3; not expected)"
     assert set(answer.log) == {"no model found"}
     assert (ports.verdict, ports.why) == ("skipped", "web doesn't answer")
+
+
+def test_a_service_that_dies_slowly(maker: Maker) -> None:
+    command = ["sh", "-c", "echo loading; sleep 2; echo no memory; exit 1"]
+    found = maker.check(maker.image([service(command=command)]), "services-answer")
+    assert found.seen == "exited: web (exit status 1; not expected)"
+    assert "no memory" in found.log
 
 
 def test_passwords_that_are_allowed(maker: Maker) -> None:
@@ -88,6 +96,7 @@ def test_an_ssh_server_that_does_not_start(maker: Maker) -> None:
     names = ["ssh-with-key", "ssh-login-environment"]
     login, session = maker.smoke(maker.image(files=[config]), names).checks
     assert login.expected == "an SSH server on port 22"
+    assert login.seen == "exited: sshd (exit status 255; not expected)"
     assert any("NoSuchOption" in line for line in login.log)
     assert (session.verdict, session.why) == ("skipped", "the SSH server doesn't answer")
 
@@ -114,7 +123,7 @@ def test_a_service_outside_our_wrapper(maker: Maker) -> None:
     text = "[program:web]\ncommand=python3 -m http.server 8000\nautorestart=false\n"
     image = maker.image([service()], [FileEntry.of(CONF, text.encode())])
     names = ["service-logs", "service-environment", "killed-service-returns"]
-    logs, environ, killed = maker.smoke(image, names).checks
+    logs, environ, killed = maker.smoke(image, names, patience=8).checks
     assert (logs.expected, logs.seen) == ("a log at /tmp/web.log", "no such file")
     assert environ.expected.startswith("ITS_OWN=")
     assert environ.seen == "no such variable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lapstrake.dist import Build, BuiltImage
 from lapstrake.errors import UserError
 from lapstrake.smoke.checking import Failed, Skipped
 from lapstrake.smoke.engine import Engine, Start
-from lapstrake.smoke.guest import Guest
+from lapstrake.smoke.guest import CrashWatch, Guest
 from lapstrake.smoke.layers import LayerFiles
 from lapstrake.smoke.trained import MODELS, Trained
 from lapstrake.smoke.waiting import T, Waiter
@@ -141,17 +141,35 @@ class Context:
     def await_answer(self, guest: Guest, service: Service) -> None:
         """Wait until a service answers now: its health, else its ports; `Failed` otherwise."""
         last = "nothing yet"
+        watch = CrashWatch(guest, service.name)
 
         def attempt() -> bool | None:
             nonlocal last
             if not guest.alive:
                 raise Failed(expected(service), guest.how_it_ended, service.name)
             last = answer(guest, service)
+            if last and (ended := watch.look()):
+                raise Failed(expected(service), ended, service.name)
             return True if last == "" else None
 
         if self.poll(attempt) is None:
             seen = f"{last} after {self.patience:g} s"
             raise Failed(expected(service), seen, service.name)
+
+    def running(self, services: Iterable[Service]) -> dict[str, int]:
+        """The PIDs of services by name, once supervisor sees all of them running; else `Failed`."""
+        names = [s.name for s in services]
+
+        def attempt() -> dict[str, int] | None:
+            found = self.guest.supervised()
+            return {n: found[n] for n in names} if found.keys() >= set(names) else None
+
+        pids = self.poll(attempt, min(self.patience, 20))
+        if pids is None:
+            missing = sorted(set(names) - self.guest.supervised().keys())
+            seen = f"not {', '.join(missing)}"
+            raise Failed("supervisor to run every service", seen, next(iter(missing), None))
+        return pids
 
     def poll(self, attempt: Callable[[], T | None], patience: float | None = None) -> T | None:
         """The first result of `attempt` that isn't None, within the patience (seconds)."""

@@ -182,6 +182,19 @@ class Engine:
                     self.client.images.remove(reference)
         self.client.close()
 
+    def name(self, image_id: str, repository: str, tag: str) -> None:
+        """Tag an image; the name that it was pulled by, a port of ours, is taken off."""
+        from docker.errors import DockerException
+
+        image = self.client.images.get(image_id)
+        image.tag(repository, tag)
+        with self._lock:
+            self._loaded.append(f"{repository}:{tag}")
+        for reference in image.attrs.get("RepoDigests") or ():
+            if reference.startswith("127.0.0.1:"):
+                with contextlib.suppress(DockerException):
+                    self.client.images.remove(reference)
+
     def _remember(self, container: Container) -> None:
         with self._lock:
             self._containers.append(container)
@@ -218,10 +231,8 @@ class Source:
                 found = self._pull(reference)
             except (DockerException, UserError) as error:
                 found = self._copy(reference, image, error)
-        images = self._engine.client.images
         repository = f"localhost/{self._build.family}/{image.name}"
-        images.get(found).tag(repository, image.tags[0])
-        self._engine._loaded.append(f"{repository}:{image.tags[0]}")
+        self._engine.name(found, repository, image.tags[0])
         return found
 
     def _present(self, image: BuiltImage) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
 TAIL_LINES = 20
+
+# How often to look whether a service that doesn't answer has ended.
+_LOOK_SECONDS = 1.0
 
 _STATUS = re.compile(r"(\S+)\s+RUNNING\s+pid (\d+)")
 
@@ -114,6 +118,29 @@ class Guest:
         if service is not None and self.alive:
             text = self.exec("tail", "-n", str(TAIL_LINES), f"/tmp/{service}.log").text  # noqa: S108
         return tuple((text or self.logs()).splitlines()[-TAIL_LINES:])
+
+
+class CrashWatch:
+    """Notices that a service ends again and again, so that nobody waits for it to answer."""
+
+    def __init__(self, guest: Guest, service: str) -> None:
+        self._guest = guest
+        self._mark = f" exited: {service} ("
+        self._before = len(self._ends())
+        self._next = time.monotonic() + _LOOK_SECONDS
+
+    def look(self) -> str:
+        """How the service ended, where it did so twice since; else nothing."""
+        if time.monotonic() < self._next:
+            return ""
+        self._next = time.monotonic() + _LOOK_SECONDS
+        ends = self._ends()
+        return ends[-1] if len(ends) >= self._before + 2 else ""
+
+    def _ends(self) -> list[str]:
+        """What supervisor's log, which goes to the container's, says of each end."""
+        lines = self._guest.logs().splitlines()
+        return [line[line.index(self._mark) + 1 :] for line in lines if self._mark in line]
 
 
 def parse_environ(block: bytes) -> dict[str, str]:

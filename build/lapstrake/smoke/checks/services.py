@@ -97,19 +97,15 @@ def service_logs(ctx: Context) -> None:
 @check("killed-service-returns", when=has_services, why="it has no services", order=DISTURBING)
 def killed_service_returns(ctx: Context) -> None:
     """A service that was killed runs again, as another process, and answers."""
-    names = {s.name for s in ctx.image.services}
-    before = {n: p for n, p in ctx.guest.supervised().items() if n in names}
-    if missing := sorted(names - set(before)):
-        raise Failed("supervisor to run every service", f"not {', '.join(missing)}", missing[0])
+    before = ctx.running(ctx.image.services)
     ctx.guest.need("kill", "-9", *map(str, before.values()))
 
-    def returned() -> bool | None:
+    def dead() -> list[str]:
         after = ctx.guest.supervised()
-        return True if all(after.get(n, p) != p and n in after for n, p in before.items()) else None
+        return [name for name, pid in before.items() if after.get(name, pid) == pid]
 
-    if ctx.poll(returned) is None:
-        after = ctx.guest.supervised()
-        dead = next(n for n, p in before.items() if after.get(n) in {None, p})
-        raise Failed(f"{dead} to run again after kill -9", "supervisor sees it not running", dead)
+    ctx.poll(lambda: None if dead() else True)
+    for name in dead():
+        raise Failed(f"{name} to run again after kill -9", "supervisor sees it not running", name)
     for service in ctx.image.services:
         ctx.await_answer(ctx.guest, service)

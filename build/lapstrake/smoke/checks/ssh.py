@@ -12,7 +12,7 @@ from lapstrake.dist import BuiltImage
 from lapstrake.guest.system import IMAGE_JSON
 from lapstrake.smoke.checking import Failed, Skipped, check
 from lapstrake.smoke.context import SSH_PORT, TEST_ENV, Context
-from lapstrake.smoke.guest import parse_environ
+from lapstrake.smoke.guest import CrashWatch, parse_environ
 
 _PATIENCE = 30
 _DENIED = re.compile(r"Permission denied \(([^)]*)\)")
@@ -79,11 +79,16 @@ def need_sshd(ctx: Context) -> None:
 
 def _await_sshd(ctx: Context) -> None:
     last = ""
+    watch = CrashWatch(ctx.guest, "sshd")
 
     def attempt() -> bool | None:
         nonlocal last
         code, _, last = ssh(ctx, "true")
-        return True if code == 0 or "ermission denied" in last else None
+        if code == 0 or "ermission denied" in last:
+            return True
+        if ended := watch.look():
+            raise Failed("an SSH server on port 22", ended, "sshd")
+        return None
 
     if ctx.poll(attempt) is None:
         raise Failed("an SSH server on port 22", last or "nothing", "sshd")
@@ -163,13 +168,9 @@ def has_services(image: BuiltImage) -> bool:
 @check("service-environment", when=has_services, why="the image has no services")
 def service_environment(ctx: Context) -> None:
     """Supervised services have the container's environment, and their own."""
-    ctx.need_main() if ctx.image.main else None
-    running = ctx.guest.supervised()
-    for service in ctx.image.services:
-        if service.name not in running:
-            raise Failed(f"supervisor to run {service.name}", "it doesn't", service.name)
-        seen = ctx.guest.environ(running[service.name])
-        _compare(ctx, service.name, seen, dict(service.env))
+    for name, pid in ctx.running(ctx.image.services).items():
+        own = next(s.env for s in ctx.image.services if s.name == name)
+        _compare(ctx, name, ctx.guest.environ(pid), dict(own))
 
 
 def _session(ctx: Context, command: str) -> dict[str, str]:
