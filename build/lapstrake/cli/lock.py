@@ -21,6 +21,7 @@ from lapstrake.report import console
 @click.option("--upgrade-all", is_flag=True, help="Move every Python package.")
 @click.option("--upgrade-os", is_flag=True, help="Move the Debian packages and base images.")
 @click.option("--snapshot", metavar="URL", help="Take Debian packages from a snapshot mirror.")
+@click.option("--json", "as_json", is_flag=True, help="Print what moved as JSON.")
 @click.pass_obj
 def command(
     directory: Path,
@@ -29,6 +30,7 @@ def command(
     upgrade_all: bool,
     upgrade_os: bool,
     snapshot: str | None,
+    as_json: bool,
 ) -> None:
     """Choose versions once for the whole family, and write lapstrake.lock.
 
@@ -54,15 +56,23 @@ def command(
         progress=console.note,
     )
     write_lock(path, lock)
-    _summary(old, lock)
+    moved = _moved(old, lock)
+    if as_json:
+        console.say_json({k: {"from": was, "to": now} for k, (was, now) in moved.items()})
+    else:
+        _summary(lock, moved if old else {})
 
 
-def _summary(old: Lock | None, new: Lock) -> None:
+def _moved(old: Lock | None, new: Lock) -> dict[str, tuple[str | None, str | None]]:
+    """Old and new version of what isn't as it was, by name; None where there is none."""
     before, after = (_versions(old) if old else {}), _versions(new)
-    for key in sorted(before.keys() | after.keys()):
-        was, now = before.get(key), after.get(key)
-        if old is not None and was != now:
-            console.say(f"{key}  {was or '(new)'} → {now or '(gone)'}")
+    both = {k: (before.get(k), after.get(k)) for k in sorted(before.keys() | after.keys())}
+    return {k: (was, now) for k, (was, now) in both.items() if was != now}
+
+
+def _summary(new: Lock, moved: dict[str, tuple[str | None, str | None]]) -> None:
+    for key, (was, now) in moved.items():
+        console.say(f"{key}  {was or '(new)'} → {now or '(gone)'}")
     debs = {d.sha256 for part in (new.roots, new.apt) for debs in part.values() for d in debs}
     wheels = {w.sha256 for r in new.resolutions.values() for w in r.wheels}
     console.say(f"{LOCK_NAME}: {len(wheels)} wheels, {len(debs)} Debian packages")
