@@ -13,15 +13,21 @@ from lapstrake.dist import read_build
 from lapstrake.lock.make import read_lock
 from lapstrake.lock.model import LOCK_NAME
 from lapstrake.plan.make import make_plan
-from lapstrake.plan.model import ImagePlan
+from lapstrake.plan.model import ImagePlan, Plan
 from lapstrake.smoke.engine import Engine
 
 
 @pytest.fixture(scope="session")
-def base_plan(top: Path) -> ImagePlan:
-    """This family's base, as its own definition and lock have it."""
+def own_plan(top: Path) -> Plan:
+    """This family's plan, as its own definition and lock have it."""
     repo = load(top)
-    return make_plan(repo, read_lock(repo.root / LOCK_NAME), ["base"]).image("base")
+    return make_plan(repo, read_lock(repo.root / LOCK_NAME))
+
+
+@pytest.fixture(scope="session")
+def base_plan(own_plan: Plan) -> ImagePlan:
+    """This family's base."""
+    return own_plan.image("base")
 
 
 @pytest.fixture(scope="session")

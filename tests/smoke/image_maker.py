@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from lapstrake.build import build
 from lapstrake.definition.models import Service
 from lapstrake.engines.local.engine import LocalEngine
 from lapstrake.guest.system import SystemSpec, system_entries
-from lapstrake.layers.kinds import FileEntry, Files
+from lapstrake.layers.kinds import FileEntry, Files, Wheels
 from lapstrake.plan.model import ImagePlan, Plan
 from lapstrake.report.progress import JsonLines
 from lapstrake.smoke.report import CheckResult, ImageSmoke
@@ -31,6 +32,17 @@ WEB = {
 def service(**changes: object) -> Service:
     """The web service, changed."""
     return Service.model_validate({**WEB, **changes})
+
+
+def without(image: ImagePlan, *packages: str) -> ImagePlan:
+    """The image without some of its Python packages."""
+    layers = tuple(
+        replace(x, wheels=tuple(w for w in x.wheels if w.name not in packages))
+        if isinstance(x, Wheels)
+        else x
+        for x in image.layers
+    )
+    return replace(image, layers=layers)
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,8 @@ class Maker:
     def dist(self, image: ImagePlan) -> Path:
         """A dist/ with the image alone."""
         out = self.folder / "dist"
-        plan = Plan("lapstrake-tests", "1", "linux/amd64", 1_700_000_000, (image,))
+        # a name of its own: what another test removes from the engine isn't this test's
+        plan = Plan(f"test-{secrets.token_hex(6)}", "1", "linux/amd64", 1_700_000_000, (image,))
         with JsonLines() as progress:
             build(plan, LocalEngine(), Store(), out, progress, 1)
         return out

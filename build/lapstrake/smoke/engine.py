@@ -66,7 +66,7 @@ class Engine:
         self._lock = threading.Lock()
         self._containers: list[Container] = []
         self._volumes: list[str] = []
-        self._loaded: list[str] = []
+        self._loaded: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -177,9 +177,10 @@ class Engine:
                 self.client.volumes.get(name).remove(force=True)
         self._volumes.clear()
         if images:
-            for reference in self._loaded:
+            for reference, image_id in self._loaded:
                 with contextlib.suppress(DockerException):
-                    self.client.images.remove(reference)
+                    if self.client.images.get(reference).id == image_id:
+                        self.client.images.remove(reference)
         self.client.close()
 
     def name(self, image_id: str, repository: str, tag: str) -> None:
@@ -189,7 +190,7 @@ class Engine:
         image = self.client.images.get(image_id)
         image.tag(repository, tag)
         with self._lock:
-            self._loaded.append(f"{repository}:{tag}")
+            self._loaded.append((f"{repository}:{tag}", image_id))
         for reference in image.attrs.get("RepoDigests") or ():
             if reference.startswith("127.0.0.1:"):
                 with contextlib.suppress(DockerException):

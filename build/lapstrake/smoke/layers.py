@@ -113,8 +113,12 @@ class LayerFiles:
 
 
 def _inflate(data: bytes, length: int) -> bytes:
-    inflater = isal_zlib.decompressobj(wbits=_GZIP)
-    content = bytes(inflater.decompress(data, length))
+    """The first `length` bytes of gzip members that follow each other: a large file has several."""
+    content = b""
+    while len(content) < length and data:
+        inflater = isal_zlib.decompressobj(wbits=_GZIP)
+        content += inflater.decompress(data, length - len(content))
+        data = inflater.unused_data
     if len(content) != length:
         raise UserError("a layer's table of contents doesn't fit the layer")
     return content
