@@ -78,6 +78,22 @@ def test_what_children_say_after_the_services_end_is_not_lost(log: Path) -> None
     assert log.read_bytes() == done.stdout
 
 
+def test_children_that_outlive_a_killed_service_are_ended(log: Path) -> None:
+    args = [*PROGRAM, log.stem, "--", "sh", "-c", "sleep 600 & echo $!; sleep 600"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, start_new_session=True) as child:
+        assert child.stdout is not None
+        orphan = int(child.stdout.readline())
+        child.kill()
+        assert child.stdout.read() == b""  # comes when the last of them has closed its output
+    with contextlib.suppress(FileNotFoundError):  # or it is dead, and nobody has asked for it yet
+        assert Path(f"/proc/{orphan}/stat").read_text().split()[2] in "ZX"
+
+
+def test_a_group_that_is_not_the_services_own_is_left_alone(log: Path) -> None:
+    done = run(log, "sh", "-c", "(sleep 1.5; echo late) & echo early")
+    assert done.stdout == b"early\nlate\n"
+
+
 def test_a_signal_meets_the_service(log: Path) -> None:
     args = [*PROGRAM, log.stem, "--", "sleep", "600"]
     with subprocess.Popen(args, stdout=subprocess.DEVNULL) as child:

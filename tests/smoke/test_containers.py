@@ -15,7 +15,7 @@ from lapstrake import process
 from lapstrake.dist import read_build
 from lapstrake.layers.kinds import FileEntry
 from lapstrake.plan.model import ImagePlan
-from lapstrake.smoke.engine import Engine
+from lapstrake.smoke.engine import Engine, Start
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.network]
 
@@ -198,12 +198,13 @@ def test_another_user_and_no_main_service(maker: Maker, start: Starter) -> None:
 
 
 def test_the_engine_is_left_as_it_was(maker: Maker, start: Starter) -> None:
-    start(maker.image([SLEEPER])).await_running("web")
+    box = start(maker.image([SLEEPER]))
+    before = {c.id for c in box.container.client.containers.list(all=True)}
     with Engine() as engine:
-        volumes = {v.name for v in engine.client.volumes.list()}
-        mine = engine.volume()
-        container = engine.create(engine.client.containers.list()[0].image.id, ["true"])
-        assert engine.finish(container)[0] == 0
-    with Engine() as engine:
-        assert mine not in {v.name for v in engine.client.volumes.list()} - volumes
-        assert container.id not in {c.id for c in engine.client.containers.list(all=True)}
+        image_id = box.container.image.id
+        assert engine.run(image_id, ["sh", "-c", "echo hi; exit 3"], "12345:0") == (3, "hi\n")
+        second = engine.start(image_id, Start(command=("sleep", "600"))).get_container_id()
+        assert second in {c.id for c in engine.client.containers.list()}
+    after = {c.id for c in box.container.client.containers.list(all=True)}
+    assert second not in after
+    assert box.container.id in before & after

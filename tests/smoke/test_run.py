@@ -13,7 +13,7 @@ import pytest
 from image_maker import Maker, service
 
 from lapstrake.errors import UserError
-from lapstrake.smoke.engine import LABEL, Engine, open_docker
+from lapstrake.smoke.engine import LABEL, open_docker
 from lapstrake.smoke.report import read_report
 from lapstrake.smoke.run import run_smoke
 from lapstrake.store.store import Store
@@ -157,11 +157,3 @@ def test_an_interruption_leaves_no_container(maker: Maker) -> None:
         f"localhost/{json.loads((dist / 'build.json').read_text())['family']}/base:"
         f"{maker.base.tags[0]}"
     )
-
-
-@pytest.mark.docker
-def test_volumes_and_containers_are_removed() -> None:
-    with Engine() as engine:
-        volume = engine.volume()
-        assert volume in {v.name for v in engine.client.volumes.list()}
-    assert volume not in {v.name for v in open_docker().volumes.list()}

@@ -14,9 +14,12 @@ import contextlib
 import json
 import os
 import pwd
+import select
 import signal
 import stat
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,9 @@ IMAGE = Path("/etc/lapstrake/image.json")
 CHANNEL = "/run/lapstrake/log"
 LOGS = Path("/tmp")
 ROTATE_AT = 50_000_000
+
+# How long the children of a service that has ended have to end themselves.
+ORPHAN_SECONDS = 1.0
 
 # The most bytes that a pipe takes in one piece: lines of two services don't mix.
 ATOMIC = 4096
@@ -105,6 +111,7 @@ def start_logger(name: str) -> None:
 
     It is forked twice: the service that we become has no child that it doesn't know of.
     """
+    service = os.getpid()
     reader, writer = os.pipe()
     middle = os.fork()
     if middle == 0:
@@ -113,7 +120,7 @@ def start_logger(name: str) -> None:
             os.setsid()
             if os.fork() == 0:
                 os.close(writer)
-                log(name, reader)
+                log(name, reader, service)
             code = 0
         os._exit(code)
     os.close(reader)
@@ -126,7 +133,7 @@ def start_logger(name: str) -> None:
 # --- the logger --------------------------------------------------------------------------------
 
 
-def log(name: str, reader: int) -> None:
+def log(name: str, reader: int, service: int) -> None:
     """Copy until the service and all its children have closed their output."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # the end of the output is the end, not a signal
@@ -135,12 +142,36 @@ def log(name: str, reader: int) -> None:
     file = LogFile(LOGS / f"{name}.log")
     output = open_output()
     read_by_anyone = True
-    while True:
-        data = os.read(reader, 65536)
-        if not data:
-            return
+    for data in read_until_orphaned(reader, service):
         file.write(data)
         read_by_anyone = read_by_anyone and send(output, data)
+
+
+def read_until_orphaned(reader: int, service: int) -> Iterator[bytes]:
+    """What is said, to its end. Children that outlive a killed service are ended.
+
+    They would keep their memory and their ports, which the service wants when it is started anew.
+    """
+    watched: list[int] = [reader]
+    with contextlib.suppress(OSError, AttributeError):  # a kernel before 5.3
+        if os.getpgid(service) == service:  # as supervisor starts them: the group is theirs
+            watched.append(os.pidfd_open(service))
+    deadline: float | None = None
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready = select.select(watched, [], [], left)[0]
+        if reader in ready:
+            data = os.read(reader, 65536)
+            if not data:
+                return
+            yield data
+        if len(watched) > 1 and watched[1] in ready:
+            os.close(watched.pop())
+            deadline = time.monotonic() + ORPHAN_SECONDS
+        if deadline is not None and time.monotonic() >= deadline:
+            deadline = None
+            with contextlib.suppress(OSError):
+                os.killpg(service, signal.SIGKILL)
 
 
 def open_output() -> int:

@@ -16,7 +16,7 @@ from lapstrake.smoke.checking import Failed, Skipped
 from lapstrake.smoke.engine import Engine, Start
 from lapstrake.smoke.guest import CrashWatch, Guest
 from lapstrake.smoke.layers import LayerFiles
-from lapstrake.smoke.trained import MODELS, Trained
+from lapstrake.smoke.trained import Trained, train
 from lapstrake.smoke.waiting import T, Waiter
 
 # What every container is started with, to be found again in each kind of session.
@@ -38,7 +38,7 @@ class Context:
     Attributes:
         image_id: the engine's id of it.
         patience: how long a service may take to answer, in seconds.
-        trained: the models it serves.
+        root: the repository, with the definition's smoke folders; None: do without them.
         keys: a folder with the SSH key `id` that the container was given, and `other`, that
             it wasn't.
         layers: what lies in the image's layers.
@@ -51,11 +51,12 @@ class Context:
     image_id: str
     waiter: Waiter
     patience: float
-    trained: Trained
+    root: Path | None
     keys: Path
     layers: LayerFiles
     _guests: dict[str, Guest | Exception] = field(default_factory=dict)
     _waited: dict[str, Failed | None] = field(default_factory=dict)
+    _trained: Trained | None = None
 
     # --- containers --------------------------------------------------------------------------
 
@@ -68,8 +69,7 @@ class Context:
     def rootless(self) -> Guest:
         """The container that runs as user 12345 of group 0, without any capability.
 
-        It is started when it is first asked for, and has no models: two servers that load the
-        same ones at the same time only wait for each other.
+        It is started when it is first asked for, and has no models.
         """
         if NON_ROOT not in self._guests:
             self._start(NON_ROOT, Start(env=TEST_ENV, ports=self.image.ports, user=NON_ROOT))
@@ -78,10 +78,8 @@ class Context:
     def start(self) -> None:
         """Start the first container; what goes wrong is told to who asks for it."""
         key = (self.keys / "id.pub").read_text()
-        volumes = {MODELS: self.trained.volume} if self.trained.volume else {}
         ports = (*self.image.ports, SSH_PORT)
-        env = {**TEST_ENV, "PUBLIC_KEY": key}
-        self._start("", Start(env=env, ports=ports, volumes=volumes))
+        self._start("", Start(env={**TEST_ENV, "PUBLIC_KEY": key}, ports=ports))
 
     def started(self) -> None:
         """Raise what kept the first container from starting, if anything did."""
@@ -90,7 +88,7 @@ class Context:
             raise found
 
     def end(self) -> None:
-        """Remove the containers and the volume: the next image's need the room."""
+        """Remove the containers: the next image's need the room."""
         for found in self._guests.values():
             if isinstance(found, Guest):
                 self.engine.remove(found.container)
@@ -107,6 +105,52 @@ class Context:
         if isinstance(found, Guest):
             return found
         raise Skipped("the container doesn't start")
+
+    # --- models ------------------------------------------------------------------------------
+
+    @property
+    def trained(self) -> Trained:
+        """The models, which are trained in the first container when they are first asked for.
+
+        There, because what Python then compiles and what the disk has read is what the server
+        needs next: the imports are by far the most work in a smoke test.
+        """
+        if self._trained is None:
+            self._trained = train(self.guest, self.image, self.root)
+        return self._trained
+
+    def need_models(self) -> Service:
+        """The main service, with the models loaded; `Skipped` where it doesn't answer.
+
+        A server loads its models when it starts; it is started again by being killed, which
+        another check wants to see anyway.
+        """
+        service = self.need_main()
+        if self.trained.expected:
+            try:
+                self.restart()
+            except Failed as failed:
+                raise Skipped(f"{service.name} doesn't come back") from failed
+        return service
+
+    def restart(self) -> None:
+        """Kill every service, and wait until all run and answer again. This is done once."""
+        self.once("restart", self._restart)
+
+    def _restart(self) -> None:
+        before = self.running(self.image.services)
+        self.guest.need("kill", "-9", *map(str, before.values()))
+
+        def dead() -> list[str]:
+            after = self.guest.supervised()
+            return [name for name, pid in before.items() if after.get(name, pid) == pid]
+
+        self.poll(lambda: None if dead() else True)
+        for name in dead():
+            seen = "supervisor sees it not running"
+            raise Failed(f"{name} to run again after kill -9", seen, name)
+        for service in self.image.services:
+            self.await_answer(self.guest, service)
 
     # --- services ----------------------------------------------------------------------------
 

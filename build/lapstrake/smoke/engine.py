@@ -1,16 +1,14 @@
 """The container engine: Docker, or what speaks its API (Podman's socket).
 
-Everything that is made here is remembered here and removed by `close`: containers, volumes.
-Images stay; the engine keeps their layers for the next time.
+Containers that are made here are remembered here, and removed by `close`. Images stay: the engine
+keeps their layers for the next time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import socket
-import tarfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,14 +40,12 @@ class Start:
 
     Attributes:
         ports: those to publish, on free ports of this machine.
-        volumes: the names of volumes by where they are mounted, read-only.
         user: `UID:GID`; root where it is empty. Such a user gets no capabilities either.
     """
 
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
-    volumes: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
 
 
@@ -65,7 +61,6 @@ class Engine:
         self.shares_loopback = _shares_loopback(self.client)
         self._lock = threading.Lock()
         self._containers: list[Container] = []
-        self._volumes: list[str] = []
         self._loaded: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
@@ -107,8 +102,6 @@ class Engine:
         # with_bind_ports knows no address, and would publish on all of this machine's
         published: dict[str, Any] = {f"{p}/tcp": (address, None) for p in how.ports}
         container.ports = published
-        for path, volume in how.volumes.items():
-            container.with_volume_mapping(volume, path, "ro")
         try:
             container.start()
         except DockerException as error:
@@ -118,43 +111,18 @@ class Engine:
                 self._remember(container._container)
         return container
 
-    def run(
-        self, image_id: str, command: Sequence[str], *, user: str = "", volume: str = ""
-    ) -> tuple[int, str, Container]:
-        """Run a command in a container of its own; its exit code, what it said, the container.
-
-        The container is left, stopped, so that files can be taken out of it.
-        """
-        container = self.create(image_id, command, user=user, volume=volume)
-        return (*self.finish(container), container)
-
-    def create(
-        self, image_id: str, command: Sequence[str], *, user: str = "", volume: str = ""
-    ) -> Container:
-        """Make a container that isn't started; `volume` (its name) is mounted on /mnt/models."""
-        mounts = {volume: {"bind": "/mnt/models", "mode": "rw"}} if volume else {}
+    def run(self, image_id: str, command: Sequence[str], user: str = "") -> tuple[int, str]:
+        """Run a command in a container of its own; its exit code and what it said."""
         container = self.client.containers.create(
-            image_id,
-            command=list(command),
-            user=user,
-            volumes=mounts,
-            labels={LABEL: str(os.getpid())},
+            image_id, command=list(command), user=user, labels={LABEL: str(os.getpid())}
         )
         self._remember(container)
-        return container
-
-    def finish(self, container: Container) -> tuple[int, str]:
-        """Start a container and wait for its end; its exit code and what it said."""
-        container.start()
-        code = int(container.wait(timeout=_ANSWER_SECONDS)["StatusCode"])
-        return code, container.logs().decode(errors="replace")
-
-    def volume(self) -> str:
-        """A new, empty volume; its name."""
-        volume = self.client.volumes.create(labels={LABEL: str(os.getpid())})
-        with self._lock:
-            self._volumes.append(volume.name)
-        return str(volume.name)
+        try:
+            container.start()
+            code = int(container.wait(timeout=_ANSWER_SECONDS)["StatusCode"])
+            return code, container.logs().decode(errors="replace")
+        finally:
+            self.remove(container)
 
     def remove(self, container: Container) -> None:
         """Remove a container at once, with its anonymous volumes."""
@@ -167,15 +135,11 @@ class Engine:
             container.remove(force=True, v=True)
 
     def close(self, *, images: bool = False) -> None:
-        """Remove what was made here: containers and volumes; with `images`, loaded images too."""
+        """Remove what was made here: the containers; with `images`, loaded images too."""
         from docker.errors import DockerException
 
         for container in list(self._containers):
             self.remove(container)
-        for name in self._volumes:
-            with contextlib.suppress(DockerException):
-                self.client.volumes.get(name).remove(force=True)
-        self._volumes.clear()
         if images:
             for reference, image_id in self._loaded:
                 with contextlib.suppress(DockerException):
@@ -264,22 +228,6 @@ class Source:
         args += [f"docker://{reference}", f"docker-daemon:{target}"]
         process.run(args, failure=f"the engine can't take {image.name}: {_words(why)}")
         return str(self._engine.client.images.get(target).id)
-
-
-def put_folder(container: Container, folder: Path, at: str, name: str) -> None:
-    """Copy a folder into a container, as `at`/`name`."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(folder, arcname=name)
-    container.put_archive(at, packed.getvalue())
-
-
-def take_files(container: Container, path: str) -> dict[str, bytes]:
-    """The files of a container's folder, by their path below the folder's parent."""
-    pieces, _ = container.get_archive(path)
-    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
-        files = ((m.name, tar.extractfile(m)) for m in tar.getmembers() if m.isfile())
-        return {name: file.read() for name, file in files if file is not None}
 
 
 def open_docker() -> DockerClient:

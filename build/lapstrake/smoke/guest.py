@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+import tarfile
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lapstrake.smoke.checking import Failed
@@ -84,6 +87,20 @@ class Guest:
         if said.code != 0:
             raise Failed(f"`{shlex.join(command)}` to succeed", f"exit {said.code}: {said.last}")
         return said.text
+
+    def put(self, folder: Path, at: str, name: str) -> None:
+        """Copy a folder into the container, as `at`/`name`."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            tar.add(folder, arcname=name)
+        self.container.put_archive(at, packed.getvalue())
+
+    def take(self, path: str) -> dict[str, bytes]:
+        """The files of a folder in the container, by their path below the folder's parent."""
+        pieces, _ = self.container.get_archive(path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+            files = ((m.name, tar.extractfile(m)) for m in tar.getmembers() if m.isfile())
+            return {name: file.read() for name, file in files if file is not None}
 
     @property
     def alive(self) -> bool:

@@ -36,7 +36,6 @@ from lapstrake.smoke.report import (
     read_report,
     write_report,
 )
-from lapstrake.smoke.trained import train
 from lapstrake.smoke.waiting import Waiter
 from lapstrake.store.store import Store
 
@@ -156,7 +155,7 @@ def _test(family: _Family, image: BuiltImage) -> ImageSmoke:
         image_id=image_id,
         waiter=family.waiter,
         patience=family.patience,
-        trained=train(family.engine, image, image_id, family.root),
+        root=family.root,
         keys=family.keys,
         layers=family.layers,
     )

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lapstrake.dist import BuiltImage
-from lapstrake.smoke.engine import Engine, put_folder, take_files
+from lapstrake.smoke.guest import Guest
 
 MODELS = "/mnt/models"
-_SCRIPTS = "/tmp/lapstrake-smoke"  # noqa: S108
+_SCRIPTS = "/tmp"  # noqa: S108
 _TAIL = 20
 
 
@@ -59,19 +59,18 @@ class Expected(BaseModel):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave: a volume with the models, and what each must answer.
+    """What training gave: what each model must answer, by its name.
 
-    `problem` says what went wrong; empty where nothing did.
+    `problem` says what went wrong, and `log` what was said then; empty where nothing did.
     """
 
-    volume: str = ""
     expected: dict[str, Expected] = field(default_factory=dict)
     problem: str = ""
     log: tuple[str, ...] = ()
 
 
-def train(engine: Engine, image: BuiltImage, image_id: str, root: Path | None) -> Trained:
-    """Run every model.py that the image has, in one container, into a new volume."""
+def train(guest: Guest, image: BuiltImage, root: Path | None) -> Trained:
+    """Run every model.py that the image has, in the container, where its server finds models."""
     folders = {
         owner: root / folder
         for owner, folder in sorted(image.smoke.items())
@@ -79,22 +78,18 @@ def train(engine: Engine, image: BuiltImage, image_id: str, root: Path | None) -
     }
     if not folders:
         return Trained()
-    volume = engine.volume()
-    script = "\n".join(f"python3 {_SCRIPTS}/{o}/model.py {MODELS} 1>&2" for o in folders)
-    container = engine.create(image_id, ["sh", "-ec", script], volume=volume)
-    try:
-        for owner, folder in folders.items():
-            put_folder(container, folder, "/tmp", f"{Path(_SCRIPTS).name}/{owner}")  # noqa: S108
-        code, said = engine.finish(container)
-        tail = tuple(said.splitlines()[-_TAIL:])
-        if code != 0:
-            return Trained(volume, problem=f"model.py ended with {code}", log=tail)
-        return _expected(volume, take_files(container, MODELS))
-    finally:
-        engine.remove(container)
+    for owner, folder in folders.items():
+        guest.put(folder, _SCRIPTS, owner)
+    script = [f"mkdir -p {MODELS}"]
+    script += [f"python3 {_SCRIPTS}/{owner}/model.py {MODELS} >&2" for owner in folders]
+    said = guest.exec("sh", "-ec", "\n".join(script))
+    if said.code != 0:
+        lines = said.err.decode(errors="replace").splitlines()
+        return Trained(problem=f"model.py ended with {said.code}", log=tuple(lines[-_TAIL:]))
+    return _expected(guest.take(MODELS))
 
 
-def _expected(volume: str, files: dict[str, bytes]) -> Trained:
+def _expected(files: dict[str, bytes]) -> Trained:
     found = {}
     for path, content in sorted(files.items()):
         if not path.endswith("/expected.json"):
@@ -105,7 +100,7 @@ def _expected(volume: str, files: dict[str, bytes]) -> Trained:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(x) for x in first["loc"])
-            return Trained(volume, problem=f"{model}/expected.json: {where}: {first['msg']}")
+            return Trained(problem=f"{model}/expected.json: {where}: {first['msg']}")
     if not found:
-        return Trained(volume, problem="model.py wrote no MODEL/expected.json")
-    return Trained(volume, found)
+        return Trained(problem="model.py wrote no MODEL/expected.json")
+    return Trained(found)

@@ -12,8 +12,7 @@ def runs_as_any_user(ctx: Context) -> None:
     main = ctx.image.main
     if main is None:
         command = ("sh", "-c", 'echo "$(id -u):$(id -g)" "${HOME:?}" && touch "$HOME/.smoke"')
-        code, said, container = ctx.engine.run(ctx.image_id, command, user=NON_ROOT)
-        ctx.engine.remove(container)
+        code, said = ctx.engine.run(ctx.image_id, command, NON_ROOT)
         if code != 0 or not said.startswith(f"{NON_ROOT} "):
             raise Failed(f"a command to run as {NON_ROOT}", f"exit {code}: {said.strip()[-300:]}")
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lapstrake.dist import BuiltImage
-from lapstrake.smoke.checking import DISTURBING, Failed, check
+from lapstrake.smoke.checking import DISTURBING, Failed, Skipped, check
 from lapstrake.smoke.context import SSH_PORT, Context
 from lapstrake.smoke.guest import Guest
 
@@ -27,6 +27,21 @@ def container_starts(ctx: Context) -> None:
         raise Failed("a container that starts", str(error)) from error
     if not ctx.guest.alive:
         raise Failed("a container that goes on running", ctx.guest.how_it_ended)
+
+
+def has_models(image: BuiltImage) -> bool:
+    """Whether there are smoke tests of its own, which may bring models."""
+    return bool(image.smoke)
+
+
+@check("models-train", when=has_models, why="the image has no smoke tests of its own")
+def models_train(ctx: Context) -> None:
+    """model.py runs in the image's Python, and says what the server must answer."""
+    trained = ctx.trained
+    if trained.problem:
+        raise Failed("models to serve", trained.problem, log=trained.log)
+    if not trained.expected:
+        raise Skipped("its smoke tests have no model.py")
 
 
 @check("services-answer", when=has_services, why="the image has no services")
@@ -96,16 +111,5 @@ def service_logs(ctx: Context) -> None:
 
 @check("killed-service-returns", when=has_services, why="it has no services", order=DISTURBING)
 def killed_service_returns(ctx: Context) -> None:
-    """A service that was killed runs again, as another process, and answers."""
-    before = ctx.running(ctx.image.services)
-    ctx.guest.need("kill", "-9", *map(str, before.values()))
-
-    def dead() -> list[str]:
-        after = ctx.guest.supervised()
-        return [name for name, pid in before.items() if after.get(name, pid) == pid]
-
-    ctx.poll(lambda: None if dead() else True)
-    for name in dead():
-        raise Failed(f"{name} to run again after kill -9", "supervisor sees it not running", name)
-    for service in ctx.image.services:
-        ctx.await_answer(ctx.guest, service)
+    """Every service that was killed runs again, as another process, and answers."""
+    ctx.restart()

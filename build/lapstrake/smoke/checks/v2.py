@@ -43,18 +43,6 @@ def speaks_grpc(image: BuiltImage) -> bool:
     return service is not None and port_of(service, "grpc") is not None
 
 
-def has_model(image: BuiltImage) -> bool:
-    """Whether there are smoke tests that may bring a model."""
-    return bool(image.smoke)
-
-
-@check("models-train", when=has_model, why="the image has no smoke tests of its own")
-def models_train(ctx: Context) -> None:
-    """model.py runs in the image's Python, and says what the server must answer."""
-    if ctx.trained.problem:
-        raise Failed("models to serve", ctx.trained.problem, log=ctx.trained.log)
-
-
 @check("v2-rest", when=speaks_rest, why="no service speaks the V2 protocol over HTTP")
 def v2_rest(ctx: Context) -> None:
     """Live, ready, the server's metadata and each model's, over REST."""
@@ -179,7 +167,7 @@ def _model_paths(ctx: Context, what: str) -> list[str]:
 
 
 def _client(ctx: Context) -> httpx.Client:
-    ctx.need_main()
+    ctx.need_models()
     service = v2_service(ctx.image)
     port = port_of(service, "http") if service else None
     if port is None:  # `when` has seen to it
@@ -200,7 +188,7 @@ def _grpc(ctx: Context) -> Any:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from tritonclient import grpc
 
-    ctx.need_main()
+    ctx.need_models()
     service = v2_service(ctx.image)
     port = port_of(service, "grpc") if service else None
     if port is None:  # `when` has seen to it
