@@ -26,6 +26,19 @@ def test_a_sound_image_passes_every_check_that_applies(maker: Maker) -> None:
     assert (maker.folder / "dist/smoke.json").exists()
 
 
+def test_a_service_without_health_and_ports_has_to_run(maker: Maker) -> None:
+    names = ["services-answer", "runs-as-any-user"]
+    sound = service(command=["sleep", "600"], ports=[], health=None)
+    assert [c.verdict for c in maker.smoke(maker.image([sound]), names).checks] == ["passed"] * 2
+    ends = service(command=["false"], ports=[], health=None)
+    answer, alone = maker.smoke(maker.image([ends]), names).checks
+    assert (answer.expected, answer.seen) == (
+        "web to run",
+        "exited: web (exit status 1; not expected)",
+    )
+    assert alone.seen == "the container ended with 1"
+
+
 def test_what_lies_in_the_layers(maker: Maker) -> None:
     image = maker.image(
         files=[

@@ -96,7 +96,8 @@ class Context:
 
     def _start(self, name: str, how: Start) -> None:
         try:
-            self._guests[name] = Guest(self.engine, self.engine.start(self.image_id, how))
+            started = self.engine.start(self.image_id, how)
+            self._guests[name] = Guest(self.engine, started, alone=bool(how.user))
         except UserError as error:
             self._guests[name] = error
 
@@ -189,9 +190,10 @@ class Context:
 
         def attempt() -> bool | None:
             nonlocal last
-            if not guest.alive:
-                raise Failed(expected(service), guest.how_it_ended, service.name)
-            last = answer(guest, service)
+            try:
+                last = answer(guest, service)
+            except Failed as failed:  # the container has ended
+                raise Failed(expected(service), failed.seen, service.name) from failed
             if last and (ended := watch.look()):
                 raise Failed(expected(service), ended, service.name)
             return True if last == "" else None
@@ -245,7 +247,7 @@ def answer(guest: Guest, service: Service) -> str:
     if service.health is not None:
         return _get(guest, service.health.port, service.health.path)
     if not service.ports:
-        return "" if service.name in guest.supervised() else "supervisor doesn't see it running"
+        return "" if guest.runs(service.name) else "it isn't running"
     closed = [p.port for p in service.ports if not _listens(guest, p.port)]
     return f"nothing on {', '.join(map(str, closed))}" if closed else ""
 

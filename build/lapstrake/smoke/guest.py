@@ -48,10 +48,12 @@ class Said:
 
 
 class Guest:
-    """A started container."""
+    """A started container; `alone` where its main service runs without supervisor."""
 
-    def __init__(self, engine: Engine, started: DockerContainer) -> None:
+    def __init__(self, engine: Engine, started: DockerContainer, *, alone: bool = False) -> None:
         self.engine = engine
+        self.alone = alone
+        self._began = time.monotonic()
         self._started = started
         self.container: Container = started.get_wrapped_container()
 
@@ -107,6 +109,14 @@ class Guest:
         """Whether it still runs."""
         self.container.reload()
         return bool(self.container.status == "running")
+
+    def runs(self, service: str) -> bool:
+        """Whether a service is running, and has been for a second."""
+        if not self.alive:
+            raise Failed("a running container", self.how_it_ended)
+        if self.alone:
+            return time.monotonic() - self._began > 1
+        return service in self.supervised()
 
     @property
     def how_it_ended(self) -> str:
