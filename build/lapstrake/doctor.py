@@ -88,16 +88,13 @@ def _cache() -> Finding:
 
 def _docker() -> Finding:
     remedy = "apt-get install docker.io, and start it"
-    try:
-        from lapstrake.smoke.engine import open_docker
-    except ImportError:
-        remedy = "pip install 'lapstrake[smoke]'"
-        return Finding("docker", False, "its Python packages are missing", "smoke", remedy)
+    from lapstrake.smoke.engine import open_docker
+
     try:
         version = str(open_docker().version()["Version"])
     except UserError as error:
         packages = () if process.which("dockerd") else ("docker.io",)
-        return Finding("docker", False, error.message, "smoke", remedy, packages)
+        return Finding("docker", False, error.message, "smoke", error.hint or remedy, packages)
     return Finding("docker", True, f"engine {version}", "smoke")
 
 

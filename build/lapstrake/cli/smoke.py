@@ -21,7 +21,7 @@ _STYLES = {"passed": "good", "failed": "bad", "skipped": "quiet"}
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--dist", default="dist", show_default=True, help="The folder of the build.")
 @click.option("--unless-passed", is_flag=True, help="Leave out digests that passed already.")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="At a time.")
+@click.option("--jobs", type=click.IntRange(1), default=3, show_default=True, help="At a time.")
 @click.option("--patience", type=float, default=120.0, show_default=True, help="Seconds to wait.")
 @click.option("--remove", is_flag=True, help="Remove the images from the engine afterwards.")
 @click.option("--quiet", "-q", is_flag=True, help="Show the checks that failed alone.")
