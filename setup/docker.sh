@@ -26,7 +26,9 @@ present() {
 ours() {
     local pid
     pid="$(cat "$pid_file" 2>/dev/null)" || return 1
-    [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" = dockerd ] && printf '%s' "$pid"
+    [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" = dockerd ] || return 1
+    # where nobody waits for it, a dead one keeps its name
+    ! grep -q '^State:[[:space:]]*[ZX]' "/proc/$pid/status" && printf '%s' "$pid"
 }
 
 # Where the kernel has the older tables only, Debian's default iptables fails and its sibling

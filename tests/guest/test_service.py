@@ -78,6 +78,14 @@ def test_what_children_say_after_the_services_end_is_not_lost(log: Path) -> None
     assert log.read_bytes() == done.stdout
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or dead and nobody has asked for it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
 def test_children_that_outlive_a_killed_service_are_ended(log: Path) -> None:
     args = [*PROGRAM, log.stem, "--", "sh", "-c", "sleep 600 & echo $!; sleep 600"]
     with subprocess.Popen(args, stdout=subprocess.PIPE, start_new_session=True) as child:
@@ -85,8 +93,7 @@ def test_children_that_outlive_a_killed_service_are_ended(log: Path) -> None:
         orphan = int(child.stdout.readline())
         child.kill()
         assert child.stdout.read() == b""  # comes when the last of them has closed its output
-    with contextlib.suppress(FileNotFoundError):  # or it is dead, and nobody has asked for it yet
-        assert Path(f"/proc/{orphan}/stat").read_text().split()[2] in "ZX"
+    until(lambda: has_ended(orphan))
 
 
 def test_a_group_that_is_not_the_services_own_is_left_alone(log: Path) -> None:
