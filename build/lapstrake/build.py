@@ -13,6 +13,7 @@ from lapstrake.oci.layout import check_ours, write_layout
 from lapstrake.plan.model import ImagePlan, Plan
 from lapstrake.report.progress import Progress
 from lapstrake.store.store import Store
+from lapstrake.store.sweep import sweep
 
 
 def build(
@@ -25,6 +26,7 @@ def build(
     """
     began = time.monotonic()
     check_ours(out)
+    sweep(store)
     outcomes = engine.build(plan, store, progress, jobs)
     records = {layer_id: o.record for layer_id, o in outcomes.items()}
     images = [assemble(i, records, plan.platform, plan.epoch) for i in plan.images]

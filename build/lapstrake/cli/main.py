@@ -15,6 +15,7 @@ import click
 
 from lapstrake import __version__, process
 from lapstrake.errors import Exit, UserError
+from lapstrake.redact import redact
 from lapstrake.report import console
 
 # Subcommand -> module with its `command`, and what `lapstrake --help` says of it. Modules are
@@ -104,7 +105,7 @@ def _bug(error: Exception) -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="lapstrake-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
-        log.write(f"lapstrake {__version__}\n{' '.join(sys.argv)}\n\n{text}")
+        log.write(redact(f"lapstrake {__version__}\n{' '.join(sys.argv)}\n\n{text}"))
     console.complain(
         UserError(
             f"a bug in lapstrake: {type(error).__name__}: {first}",

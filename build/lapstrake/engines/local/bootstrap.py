@@ -217,6 +217,9 @@ def _failed(code: int, log: IO[bytes]) -> UserError:
         for line in log.read().decode(errors="replace").splitlines()
         if line.strip() and not line.startswith("I:")
     ]
+    if any("No space left on device" in line for line in lines):
+        hint = "free some space, or put the cache elsewhere with LAPSTRAKE_CACHE"
+        return UserError("no space left for the root filesystem", hint, tuple(lines[-2:]))
     return UserError(
         f"mmdebstrap failed (exit {code})",
         "see its own words below; a package's script may not run without a machine around it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ from lapstrake.lock.model import Wheel
 from lapstrake.plan.model import Plan, direct_needs
 from lapstrake.report.progress import Progress
 from lapstrake.store.records import Blob, LayerRecord
-from lapstrake.store.store import Store
+from lapstrake.store.store import Store, file_system_errors
 
 # A bootstrap is one long processor-bound step that others wait for: it starts first.
 _WEIGHTS = {"root": 1 << 60, "run": 1 << 50, "copy": 1 << 40, "wheels": 0, "files": 0}
@@ -96,7 +97,7 @@ class _Build:
     def _layer(self, layer: Layer) -> None:
         """Build one layer, unless another process has done so while we waited for its lock."""
         process.check_stopped()
-        with self.store.locked(layer.id):
+        with self.store.locked(layer.id), file_system_errors(self.store.root):
             record = self.store.record(layer.id)
             if record is None:
                 record = self._built(layer)
@@ -170,7 +171,14 @@ class _Build:
             return fetch_debs(layer.debs, suite, components, self.store, lambda _, n: tick(n))
 
     def _fetch_wheels(self, batch: _Batch) -> None:
-        """Fetch what `batch` lacks; each then lies in its place in the store."""
+        """Fetch what `batch` lacks; each then lies in its place in the store.
+
+        Builds that need the same wheels wait for whichever came first.
+        """
+        with self.store.locked(f"fetch-{batch.id}"), file_system_errors(self.store.root):
+            self._fetch_lacking(batch)
+
+    def _fetch_lacking(self, batch: _Batch) -> None:
         lacking = [w for w in batch.wheels if not self.store.wheel(w.sha256, w.filename).is_file()]
         if not lacking:
             return
@@ -201,6 +209,11 @@ class _Batch:
         self.python = python
         self.glibc = glibc
         self._wheels: dict[str, Wheel] = {}
+
+    @property
+    def id(self) -> str:
+        """The same for everyone who needs the same wheels."""
+        return hashlib.sha256("".join(w.sha256 for w in self.wheels).encode()).hexdigest()
 
     @property
     def wheels(self) -> list[Wheel]:
