@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from small_family import Family, check_clean, digests, processes_with, wait_for
+from small_family import Family, check_clean, digests, processes_with, simple_index, wait_for
+
+from lapstrake.store.scratch import claimed_file
+from lapstrake.store.store import Store
+from lapstrake.store.sweep import sweep
+from support.tiny import Request, serve
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -62,12 +69,54 @@ def test_a_build_ended_at_any_moment(
     assert str(tmp_path) not in Path("/proc/mounts").read_text(), mounts
 
 
-def test_ended_again_and_again_in_one_cache(family: Family, tmp_path: Path) -> None:
-    """What several killed builds leave in one cache is no trouble, and goes."""
-    lasts = seconds_of(family, tmp_path / "first")
-    for moment in range(4):
-        ended_after(family, tmp_path, lasts * (moment + 1) / 5, signal.SIGKILL)
+def killed_at(family: Family, folder: Path, what: str, env: dict[str, str]) -> None:
+    """Begin a build and kill it once something lies there that matches `what`."""
+    args, own = family.command(folder / "cache", folder / "dist")
+    with subprocess.Popen(args, env=own | env, stderr=subprocess.DEVNULL) as child:
+        end = time.monotonic() + 60
+        while not list((folder / "cache").glob(what)) and time.monotonic() < end:
+            time.sleep(0.01)
+        child.kill()
+    assert wait_for(str(folder)) == []
+    assert list((folder / "cache").glob(what)), "something was left"
+
+
+def test_what_a_killed_run_leaves_is_swept(family: Family, tmp_path: Path) -> None:
+    killed_at(family, tmp_path, "tmp/run-*/root", {})
     said = family.build(tmp_path / "cache", tmp_path / "dist")
     assert said.returncode == 0, said.stderr
     assert digests(tmp_path / "dist") == family.digests
+    check_clean(tmp_path / "cache", tmp_path / "dist")
+
+
+def test_what_a_killed_download_leaves_is_swept(family: Family, tmp_path: Path) -> None:
+    honest, waiting = simple_index(family.wheels), threading.Event()
+
+    def stalling(request: Request) -> None:
+        if request.path.endswith(".whl"):
+            waiting.wait(30)
+        honest(request)
+
+    with serve(stalling) as server:
+        env = {"PIP_INDEX_URL": f"{server.url}/simple/"}
+        killed_at(family, tmp_path, "wheels/*/.*", env)
+        waiting.set()
+    said = family.build(tmp_path / "cache", tmp_path / "dist")
+    assert said.returncode == 0, said.stderr
+    assert digests(tmp_path / "dist") == family.digests
+    check_clean(tmp_path / "cache", tmp_path / "dist")
+
+
+def test_two_builds_sweep_nothing_of_each_other(family: Family, tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    with store.scratch("mine") as folder:
+        (folder / "file").touch()
+        handle, staged = claimed_file(store.root / "layers", ".mine.")
+        assert sweep(store) == 0
+        said = family.build(tmp_path / "cache", tmp_path / "dist")
+        assert said.returncode == 0, said.stderr
+        assert (folder / "file").exists()
+        assert staged.exists()
+        os.close(handle)
+    assert sweep(store) == 1
     check_clean(tmp_path / "cache", tmp_path / "dist")
