@@ -118,7 +118,10 @@ def failed(result: Result, failure: str = "", hint: str = "") -> UserError:
     name = Path(result.args[0]).name
     if _stopping.is_set():
         return Stopped(f"{name} was stopped")
-    return UserError(failure or f"{name} failed (exit {result.code})", hint, result.tail)
+    message = failure or f"{name} failed (exit {result.code})"
+    if "no space left on device" in result.stderr.lower():
+        return UserError(f"{message}: no space left on device", "free some space", result.tail)
+    return UserError(message, hint, result.tail)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from lapstrake.engines.local.settings import network_settings
 from lapstrake.engines.local.trees import lower_trees
 from lapstrake.layers.from_tree import write_diff
 from lapstrake.layers.kinds import Run
+from lapstrake.store.intact import check_file
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store
 
@@ -60,6 +61,8 @@ def run_layer(
         packages = work / "packages"
         packages.mkdir()
         for deb in layer.debs:
+            # apt hashes what it takes from a repository, not a file that it is given
+            check_file(debs[deb.filename], deb.sha256)
             link_file(debs[deb.filename], packages / f"{deb.name}_{deb.arch}.deb")
         arguments = root_arguments(lowers, work, network_settings()) | {
             "scripts": list(layer.scripts),
