@@ -10,6 +10,7 @@ from typing import cast
 
 from lapstrake.engines.local import namespace
 from lapstrake.engines.local.chroot import Root, base_environment, root_arguments, root_of
+from lapstrake.engines.local.leaks import check_leaks
 from lapstrake.engines.local.repository import link_file
 from lapstrake.engines.local.settings import network_settings
 from lapstrake.engines.local.trees import lower_trees
@@ -83,7 +84,9 @@ def run_inside(arguments: Json, tick: Tick) -> Json:
     env = base_environment(epoch) | cast("dict[str, str]", arguments["env"])
     for script in cast("list[str]", arguments["scripts"]):
         root.run(["/bin/sh", "-e", "-c", script], env, f"a command failed: {_title(script)}")
-    blob = write_diff(root.finish(), work / "layer", epoch, tick, is_below=root.is_below)
+    changed = root.finish()
+    check_leaks(changed, cast("dict[str, dict[str, str]]", arguments["settings"])["env"])
+    blob = write_diff(changed, work / "layer", epoch, tick, is_below=root.is_below)
     return asdict(blob)
 
 
