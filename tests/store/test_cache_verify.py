@@ -167,6 +167,18 @@ def test_repair_removes_what_is_bad_and_nothing_else(
     assert list((store.root / "tmp").iterdir()) == []
 
 
+def test_the_build_after_a_repair_mends_dist(tmp_path: Path, store: Store, build: Build) -> None:
+    """Its blobs are links to those of the cache: the bit is flipped there, too."""
+    digest = build.images[0].layers[0].digest
+    flip(store.blob(digest), 40)
+    repair(store, verify(store, 2))
+    in_dist = tmp_path / "dist/blobs/sha256" / digest.removeprefix("sha256:")
+    assert hashlib.sha256(in_dist.read_bytes()).hexdigest() != in_dist.name
+    built(tmp_path / "dist", store, image("a", "x", "y"))
+    assert hashlib.sha256(in_dist.read_bytes()).hexdigest() == in_dist.name
+    assert not [p for p in in_dist.parent.iterdir() if p.name.startswith(".")]
+
+
 def test_the_command_names_what_is_bad(
     store: Store, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

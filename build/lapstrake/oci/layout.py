@@ -114,17 +114,25 @@ def _put_document(blobs: Path, document: Document) -> None:
 
 def _put_link(blobs: Path, source: Path) -> None:
     target = blobs / source.name
-    if target.exists():
+    if target.exists() and not _is_older_link(target, source):
         return
+    # links are made beside their places, since an older one may be there
+    staged = blobs / f".link-{source.name}"
     with writing(blobs):
         try:
-            target.hardlink_to(source)
-        except FileExistsError:
-            return
+            staged.unlink(missing_ok=True)
+            staged.hardlink_to(source)
+            staged.replace(target)
         except OSError as error:
             if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
                 raise
             _copy(source, target)
+
+
+def _is_older_link(target: Path, source: Path) -> bool:
+    """Whether the blob was made anew in the cache since: what was linked may have been bad."""
+    there, now = target.stat(), source.stat()
+    return there.st_dev == now.st_dev and there.st_ino != now.st_ino
 
 
 def _copy(source: Path, target: Path) -> None:
