@@ -170,8 +170,12 @@ def test_without_limits_only_what_is_of_no_use_goes(tmp_path: Path, store: Store
     store.blob("f" * 64).write_bytes(b"of a build that was killed before it wrote its record")
     store.tree("e" * 64).mkdir()
     (store.root / "tmp" / "left-behind").mkdir()
-    collection, swept = collect(store, Limits())
+    with store.locked("a layer"), unused(store, bool):
+        pass
+    with unused(store, bool):
+        collection, swept = collect(store, Limits())
     assert {e.hash[0] for e in collection.entries} == {"e", "f"}
+    assert [p.name for p in (store.root / "locks").iterdir()] == ["use"]
     assert swept == 1
     assert names(store) == kept
     assert list((store.root / "tmp").iterdir()) == []

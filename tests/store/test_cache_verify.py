@@ -147,6 +147,17 @@ def test_pulled_images(store: Store) -> None:
     ]
 
 
+def test_what_cant_be_read_is_bad(store: Store) -> None:
+    (store.root / "wheels" / ("a" * 64)).write_text("no folder")
+    (store.root / "blobs/sha256" / ("b" * 64)).mkdir()
+    assert faults(store) == [
+        f"blobs/{'b' * 64}: can't be read: Is a directory",
+        f"wheels/{'a' * 64}: can't be read: Not a directory",
+    ]
+    repair(store, verify(store, 1))
+    assert faults(store) == []
+
+
 def test_repair_removes_what_is_bad_and_nothing_else(
     tmp_path: Path, store: Store, build: Build
 ) -> None:

@@ -14,6 +14,7 @@ from lapstrake import process
 from lapstrake.store.contents import PARTS, Contents, Entry, Known, Weights, bytes_of, read_contents
 from lapstrake.store.store import Store, writing
 from lapstrake.store.sweep import remove_tree, sweep
+from lapstrake.store.use import USE_LOCK
 
 
 @dataclass(frozen=True)
@@ -106,4 +107,13 @@ def collect(store: Store, limits: Limits) -> tuple[Collection, int]:
     swept = sweep(store)
     collection = choose(read_contents(store), limits)
     remove(store, collection)
+    _remove_locks(store)
     return collection, swept
+
+
+def _remove_locks(store: Store) -> None:
+    """Remove the locks of single layers: only builds take them, and none runs."""
+    for path in (store.root / "locks").iterdir():
+        if path.name != USE_LOCK:
+            with writing(path.parent):
+                path.unlink(missing_ok=True)

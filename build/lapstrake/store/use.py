@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from lapstrake import process
 from lapstrake.store.store import Store, writing
 
+USE_LOCK = "use"
+
 # How often somebody who waits looks again, in seconds.
 _PATIENCE = 0.05
 
@@ -44,7 +46,7 @@ def unused(store: Store, busy: Callable[[], bool]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held(store: Store, kind: int, busy: Callable[[], bool]) -> Iterator[None]:
-    path = store.root / "locks" / "use"
+    path = store.root / "locks" / USE_LOCK
     with writing(store.root):
         handle = path.open("ab")
     with handle:

@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lapstrake import process
@@ -120,11 +121,18 @@ class _Verification:
         }
         for entry in self._contents.entries:
             if check := kinds.get(entry.part):
-                yield (f"{entry.part}/{entry.name}", _of(check, entry), sum(entry.files.values()))
+                work = partial(self._try, check, entry)
+                yield f"{entry.part}/{entry.name}", work, sum(entry.files.values())
 
-    def _bad(self, entry: Entry, what: str, path: Path | None = None) -> None:
+    def _try(self, check: Callable[[Entry], None], entry: Entry) -> None:
+        try:
+            check(entry)
+        except OSError as error:
+            self._bad(entry, f"can't be read: {error.strerror}")
+
+    def _bad(self, entry: Entry, what: str) -> None:
         with self._lock:
-            self.faults.append(Fault(entry.part, entry.name, what, path or entry.path))
+            self.faults.append(Fault(entry.part, entry.name, what, entry.path))
 
     def _blob(self, entry: Entry) -> None:
         if entry.name != entry.hash:
@@ -181,10 +189,6 @@ class _Verification:
                 self._bad(entry, f"its blob {path.name} has other bytes")
         if not (entry.path / "manifest.json").is_file():
             self._bad(entry, "has no manifest")
-
-
-def _of(check: Callable[[Entry], None], entry: Entry) -> Callable[[], None]:
-    return lambda: check(entry)
 
 
 def _sha256(path: Path) -> str:
