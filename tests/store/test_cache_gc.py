@@ -15,8 +15,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from lapstrake.build import build
 from lapstrake.cli.main import cli
+from lapstrake.engines.model import Outcome
 from lapstrake.errors import UserError
+from lapstrake.plan.model import Plan
+from lapstrake.report.progress import JsonLines, Progress
 from lapstrake.store.contents import bytes_of, read_contents
 from lapstrake.store.gc import Limits, choose, collect
 from lapstrake.store.records import LayerRecord
@@ -62,8 +66,8 @@ def blob_name(store: Store, layer_id: str) -> str:
 def test_what_no_build_used_for_long_goes(tmp_path: Path, store: Store, gc: Run) -> None:
     built(tmp_path / "dist", store, image("a", "x", "old"))
     age(store)
-    build = built(tmp_path / "dist", store, image("a", "x", "new"))
-    kept = {blob_name(store, x.id) for x in build.images[0].layers}
+    made = built(tmp_path / "dist", store, image("a", "x", "new"))
+    kept = {blob_name(store, x.id) for x in made.images[0].layers}
     assert len(names(store)) == 3
     gc("--older-than", "1d")
     assert names(store) == kept
@@ -71,22 +75,36 @@ def test_what_no_build_used_for_long_goes(tmp_path: Path, store: Store, gc: Run)
     assert verify(store, 1).faults == ()
 
 
+class Reusing:
+    """An engine that finds all layers in the cache."""
+
+    name = "reusing"
+
+    def build(self, plan: Plan, store: Store, progress: Progress, jobs: int) -> dict[str, Outcome]:
+        del progress, jobs
+        records = {layer.id: store.record(layer.id) for layer in plan.layers}
+        return {i: Outcome(r, "reused") for i, r in records.items() if r is not None}
+
+
 def test_a_build_marks_what_it_reuses(tmp_path: Path, store: Store) -> None:
-    build = built(tmp_path / "dist", store, image("a", "x", "y"))
+    first = built(tmp_path / "dist", store, image("a", "x", "y"))
     age(store)
-    mark_used(store, [build.images[0].layers[0].id])
+    plan = Plan("fam", "1", "linux/amd64", 1_700_000_000, (image("a", "x"),))
+    with JsonLines() as progress:
+        build(plan, Reusing(), store, tmp_path / "dist", progress, 1)
     collection = choose(read_contents(store), Limits(since=time.time() - 60))
     (gone,) = collection.entries
-    assert gone.name in build.images[0].layers[1].digest
-    assert [k.path.stem for k in collection.records] == [build.images[0].layers[1].id]
+    unused_layer = first.images[0].layers[1]
+    assert gone.name in unused_layer.digest
+    assert [k.path.stem for k in collection.records] == [unused_layer.id]
 
 
 def test_downloads_and_trees_count_as_used_with_the_layers_that_name_them(
     tmp_path: Path, store: Store
 ) -> None:
     """A build that reuses a layer doesn't touch its wheels; they are needed for the next."""
-    build = built(tmp_path / "dist", store, image("a", "x"))
-    blobs = store.record(build.images[0].layers[0].id)
+    made = built(tmp_path / "dist", store, image("a", "x"))
+    blobs = store.record(made.images[0].layers[0].id)
     assert blobs is not None
     for sha256 in ("1" * 64, "2" * 64, "3" * 64):
         store.wheel(sha256, "a.whl").parent.mkdir()
@@ -129,8 +147,8 @@ def test_size_takes_the_longest_unused_first(tmp_path: Path, store: Store, gc: R
 def test_of_one_build_trees_go_before_wheels_and_wheels_before_blobs(
     tmp_path: Path, store: Store
 ) -> None:
-    build = built(tmp_path / "dist", store, image("a", "x"))
-    record = store.record(build.images[0].layers[0].id)
+    made = built(tmp_path / "dist", store, image("a", "x"))
+    record = store.record(made.images[0].layers[0].id)
     assert record is not None
     blob = record.blobs[0]
     store.wheel("1" * 64, "a.whl").parent.mkdir()
@@ -151,8 +169,8 @@ def test_of_one_build_trees_go_before_wheels_and_wheels_before_blobs(
 
 def test_a_file_with_two_names_counts_once(tmp_path: Path, store: Store) -> None:
     """A pulled layer lies in its image and among the blobs: removing one of them frees nothing."""
-    build = built(tmp_path / "dist", store, image("a", "x"))
-    blob = store.blob(build.images[0].layers[0].digest)
+    made = built(tmp_path / "dist", store, image("a", "x"))
+    blob = store.blob(made.images[0].layers[0].digest)
     place = store.image(f"sha256:{'a' * 64}")
     place.mkdir()
     (place / blob.name).hardlink_to(blob)
@@ -182,12 +200,12 @@ def test_without_limits_only_what_is_of_no_use_goes(tmp_path: Path, store: Store
 
 
 def test_dist_keeps_what_the_cache_gives_up(tmp_path: Path, store: Store, gc: Run) -> None:
-    build = built(tmp_path / "dist", store, image("a", "x"))
+    made = built(tmp_path / "dist", store, image("a", "x"))
     gc("--keep-bytes", "0")
-    digest = build.images[0].layers[0].digest.removeprefix("sha256:")
+    digest = made.images[0].layers[0].digest.removeprefix("sha256:")
     assert (tmp_path / "dist/blobs/sha256" / digest).is_file()
     again = built(tmp_path / "dist", store, image("a", "x"))
-    assert again.images[0].digest == build.images[0].digest
+    assert again.images[0].digest == made.images[0].digest
 
 
 def test_dry_run_removes_nothing(tmp_path: Path, store: Store, gc: Run) -> None:
@@ -291,13 +309,13 @@ def test_what_is_no_age_or_size(store: Store, gc: Run, args: tuple[str, str]) ->
 
 def test_stats(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAPSTRAKE_CACHE", str(store.root))
-    build = built(tmp_path / "dist", store, image("a", "x", "y"))
+    made = built(tmp_path / "dist", store, image("a", "x", "y"))
     store.deb("1" * 64).write_bytes(b"d" * 7)
     (store.root / "tmp" / "left").mkdir()
     (store.root / "tmp" / "left" / "f").write_bytes(b"12345")
     words = ["cache", "stats", "--json"]
     said = json.loads(CliRunner().invoke(cli, words, standalone_mode=False).stdout)
-    blobs = sum(x.size for x in build.images[0].layers)
+    blobs = sum(x.size for x in made.images[0].layers)
     assert said["parts"]["blobs"] == {"count": 2, "bytes": blobs}
     assert said["parts"]["debs"] == {"count": 1, "bytes": 7}
     assert said["parts"]["tmp"] == {"count": 1, "bytes": 5}
