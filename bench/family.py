@@ -147,8 +147,8 @@ class Family:
             )
             try:
                 self._docker(side, label, registry, own)
-                if "serve" in self.parts and variant == "pip":
-                    self._serve(side, references)
+                if "serve" in self.parts and variant == self.variants[0]:
+                    self._serve(side, label, references)
             finally:
                 side.clean()
 
@@ -181,14 +181,14 @@ class Family:
 
             self._updated(label, registry, update)
 
-    def _serve(self, side: DockerSide, references: dict[str, str]) -> None:
+    def _serve(self, side: DockerSide, label: str, references: dict[str, str]) -> None:
         say("from docker run to a model that answers")
         name = "sklearn"
         side.pull(references[name])
-        images = {OWN: references[name], PIP: side.reference(name)}
+        images = {OWN: references[name], label: side.reference(name)}
         served = Served(self.setting, TOP / f"runtimes/{name}/smoke/model.py")
-        for label, took in measure_starts(served, images, self.setting.times(3)).items():
-            self.figures.note("docker run to V2 ready", label, took, "s", Goal(1, PIP))
+        for whose, took in measure_starts(served, images, self.setting.times(3)).items():
+            self.figures.note("docker run to V2 ready", whose, took, "s", Goal(1, PIP))
 
 
 def _both(own: OwnSide, repository: Path) -> None:
