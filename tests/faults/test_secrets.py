@@ -27,7 +27,10 @@ _CANARIES = {
 _PASSWORD = "canary-p@ss-0007"
 _FORMS = (_PASSWORD, "canary-p%40ss-0007")
 
-_DUMP = "echo made > /made; env > /srv/env; cat /proc/*/environ > /srv/environ; cat /proc/*/cmdline > /srv/cmdline"
+_DUMP = (
+    "echo made > /made; env > /srv/env; "
+    "cat /proc/*/environ > /srv/environ; cat /proc/*/cmdline > /srv/cmdline"
+)
 
 
 def check_silent(text: bytes | str, where: str) -> None:
