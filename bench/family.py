@@ -100,7 +100,7 @@ class Family:
             again = median(setting.times(5), lambda: own.build(plain))
             note("nothing changed", OWN, again, "s", Goal(0.5), Goal(1, PIP), Goal(1, UV))
         if "bump" in self.parts:
-            before, after = move_wheel(self.sources.bumped, BUMPED)
+            before, after = move_wheel(self.sources.bumped, BUMPED, setting.work / "moved")
             say(f"{BUMPED} {before} → {after}")
             self._bumped(OWN, registry, lambda: _both(own, self.sources.bumped))
         if "update" in self.parts:

@@ -16,7 +16,7 @@ from lapstrake.definition.models import RootSpec
 from lapstrake.errors import UserError
 from lapstrake.fetch.debs import fetch_debs
 from lapstrake.lock.file import read_lock, write_lock
-from lapstrake.lock.model import LOCK_NAME, Deb, Lock
+from lapstrake.lock.model import LOCK_NAME, Deb, Lock, Wheel
 from lapstrake.store.store import Store
 
 _PARTS = ("images", "runtimes", "lapstrake.yaml", LOCK_NAME)
@@ -34,20 +34,34 @@ def copy_repository(into: Path) -> Path:
     return into
 
 
-def move_wheel(repository: Path, name: str) -> tuple[str, str]:
-    """Lock another version of one package, all else as it is; the old and the new version."""
-    path = repository / "lapstrake.yaml"
-    before = _version(repository, name)
+def move_wheel(repository: Path, name: str, work: Path) -> tuple[str, str]:
+    """Put another version of one package into the lock, and nothing else; both versions.
+
+    Which one is found by locking a copy without the present one. What that moves besides (another
+    version may have other dependencies) is left out: one wheel is what is to be measured.
+    """
+    scratch = copy_repository(work)
+    old = _wheel(scratch, name)
+    path = scratch / "lapstrake.yaml"
     family = yaml.safe_load(path.read_text())
-    family.setdefault("python", {}).setdefault("constraints", []).append(f"{name}!={before}")
+    constraints = family.setdefault("python", {}).setdefault("constraints", [])
+    constraints.append(f"{name}!={old.version}")
     path.write_text(yaml.safe_dump(family, sort_keys=False))
-    lapstrake("lock", repository=repository)
-    return before, _version(repository, name)
-
-
-def _version(repository: Path, name: str) -> str:
+    lapstrake("lock", repository=scratch)
+    new = _wheel(scratch, name)
     lock = read_lock(repository / LOCK_NAME)
-    return lock.resolutions["family"].wheel(name).version
+    found = lock.resolutions["family"]
+    wheels = tuple(new if w == old else w for w in found.wheels)
+    resolutions = lock.resolutions | {"family": found.model_copy(update={"wheels": wheels})}
+    write_lock(
+        repository / LOCK_NAME,
+        lock.model_copy(update={"resolutions": resolutions}),
+    )
+    return old.version, new.version
+
+
+def _wheel(repository: Path, name: str) -> Wheel:
+    return read_lock(repository / LOCK_NAME).resolutions["family"].wheel(name)
 
 
 def update_deb(repository: Path, name: str, work: Path, store: Store) -> tuple[str, str]:
