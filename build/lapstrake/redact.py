@@ -19,7 +19,7 @@ MASK = "***"
 SHORTEST = 6
 
 _NAME = re.compile(
-    r"(?:^|_)(?:\w*TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIALS?|PAT|KEY)"
+    r"(?:^|_)(?:\w*TOKEN|\w*PASSWORD|\w*PASSWD|PASSPHRASE|SECRET|CREDENTIALS?|PAT|KEY)"
     r"(?:_?\d+)?$"
 )
 # Keys that are meant to be seen, and what is a switch or a path rather than a secret.
@@ -75,6 +75,7 @@ def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
             json.dumps(secret)[1:-1],
             json.dumps(secret, ensure_ascii=False)[1:-1],
             repr(secret)[1:-1],
+            ascii(secret)[1:-1],
             quote(secret, safe=""),
         )
     }

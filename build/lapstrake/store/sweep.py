@@ -49,6 +49,10 @@ def sweep(store: Store) -> int:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder, also what belongs to the ids of an ordinary user's range, if it can be."""
+    if folder.is_symlink() or not folder.is_dir():
+        with contextlib.suppress(OSError):
+            folder.unlink()
+        return
     for attempt in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
