@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -87,6 +88,10 @@ def test_what_a_killed_run_leaves_is_swept(family: Family, tmp_path: Path) -> No
     assert said.returncode == 0, said.stderr
     assert digests(tmp_path / "dist") == family.digests
     check_clean(tmp_path / "cache", tmp_path / "dist")
+    verify = [sys.executable, "-m", "lapstrake", "cache", "verify"]
+    env = family.env | {"LAPSTRAKE_CACHE": str(tmp_path / "cache")}
+    verdict = subprocess.run(verify, env=env, capture_output=True, text=True, check=False)
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 
 def test_what_a_killed_download_leaves_is_swept(family: Family, tmp_path: Path) -> None:
