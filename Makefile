@@ -1,11 +1,13 @@
 # `make demo` and `make test` set up all that they need; `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs stop clean
+.PHONY: help setup demo test bench lint format docs stop clean
 
 # How many tests run at once, and what else pytest is told: make test PYTEST_ARGS="-k wheels"
 JOBS ?= 2
 PYTEST_ARGS ?=
+# What the benchmark is told: make bench BENCH_ARGS="--only plan,start --quick"
+BENCH_ARGS ?=
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -17,8 +19,11 @@ demo: setup ## Build the family, smoke-test it, push it to a registry on loopbac
 	@setup/with-docker.sh setup/demo.sh
 
 test: ## All tests, linters and types among them
-	@setup/all.sh umoci shellcheck golang-github-opencontainers-image-spec-dev
+	@setup/all.sh umoci shellcheck libfaketime golang-github-opencontainers-image-spec-dev
 	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+bench: setup ## Measure beside Docker with pip and with uv, into bench/results/
+	@setup/with-docker.sh .venv/bin/python -m bench.run $(BENCH_ARGS)
 
 lint: setup ## ruff and mypy
 	.venv/bin/ruff check .

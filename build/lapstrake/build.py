@@ -13,6 +13,8 @@ from lapstrake.oci.layout import check_ours, write_layout
 from lapstrake.plan.model import ImagePlan, Plan
 from lapstrake.report.progress import Progress
 from lapstrake.store.store import Store
+from lapstrake.store.sweep import sweep
+from lapstrake.store.use import in_use, mark_used
 
 
 def build(
@@ -25,22 +27,25 @@ def build(
     """
     began = time.monotonic()
     check_ours(out)
-    outcomes = engine.build(plan, store, progress, jobs)
-    records = {layer_id: o.record for layer_id, o in outcomes.items()}
-    images = [assemble(i, records, plan.platform, plan.epoch) for i in plan.images]
-    built = Build(
-        lapstrake=__version__,
-        family=plan.family,
-        version=plan.version,
-        platform=plan.platform,
-        epoch=plan.epoch,
-        engine=engine.name,
-        images=tuple(
-            _built_image(p, a, outcomes) for p, a in zip(plan.images, images, strict=True)
-        ),
-        seconds=round(time.monotonic() - began, 3),
-    )
-    write_layout(out, images, built, store)
+    with in_use(store):
+        sweep(store)
+        outcomes = engine.build(plan, store, progress, jobs)
+        mark_used(store, outcomes)
+        records = {layer_id: o.record for layer_id, o in outcomes.items()}
+        images = [assemble(i, records, plan.platform, plan.epoch) for i in plan.images]
+        built = Build(
+            lapstrake=__version__,
+            family=plan.family,
+            version=plan.version,
+            platform=plan.platform,
+            epoch=plan.epoch,
+            engine=engine.name,
+            images=tuple(
+                _built_image(p, a, outcomes) for p, a in zip(plan.images, images, strict=True)
+            ),
+            seconds=round(time.monotonic() - began, 3),
+        )
+        write_layout(out, images, built, store)
     return built
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lapstrake.errors import UserError
+from lapstrake.redact import redact
 
 # What installs a program that we call: the Debian package that carries it.
 PACKAGE_OF = {
@@ -47,8 +49,8 @@ class Result:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines of what it said, for a person."""
-        said = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        """The last lines of what it said, for a person; without secrets."""
+        said = redact(self.stderr.strip() or self.stdout.strip()).splitlines()
         return tuple(said[-_TAIL_LINES:])
 
 
@@ -116,7 +118,10 @@ def failed(result: Result, failure: str = "", hint: str = "") -> UserError:
     name = Path(result.args[0]).name
     if _stopping.is_set():
         return Stopped(f"{name} was stopped")
-    return UserError(failure or f"{name} failed (exit {result.code})", hint, result.tail)
+    message = failure or f"{name} failed (exit {result.code})"
+    if "no space left on device" in result.stderr.lower():
+        return UserError(f"{message}: no space left on device", "free some space", result.tail)
+    return UserError(message, hint, result.tail)
 
 
 @contextlib.contextmanager
@@ -132,9 +137,10 @@ def spawn(
     """Start a program in a session of its own; it and its children are ended on the way out.
 
     A session of its own, because ^C on a terminal goes to the whole foreground group: the child
-    would die before we could say why, and mounts would be left to chance.
+    would die before we could say why, and mounts would be left to chance. Should we be killed, the
+    kernel kills the program.
     """
-    argv = [need(str(args[0])), *(str(a) for a in args[1:])]
+    argv = [*_dying_with_us(), need(str(args[0])), *(str(a) for a in args[1:])]
     child = subprocess.Popen(
         argv,
         env=None if env is None else dict(env),
@@ -157,6 +163,13 @@ def spawn(
                     stream.close()
         with _running_lock:
             _running.discard(child)
+
+
+@functools.cache
+def _dying_with_us() -> tuple[str, ...]:
+    """The words before a program that let it end with the thread that waits for it."""
+    setpriv = which("setpriv") if sys.platform == "linux" else None
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
 def on_terminal() -> bool:

@@ -19,10 +19,9 @@ def problem() -> str:
     return f"{found.message} | {found.hint}" if found else ""
 
 
-def build_root(cache: Path, layer: Bootstrap, debs: Mapping[str, Path]) -> Blob:
+def build_root(cache: Path, layer: Bootstrap, debs: Mapping[str, Path]) -> tuple[Blob, ...]:
     """A bootstrapped root."""
-    (blob,) = bootstrap(layer, debs, Store(cache), lambda _: None)
-    return blob
+    return bootstrap(layer, debs, Store(cache), lambda _: None)
 
 
 def build_run(

@@ -8,9 +8,14 @@ import pytest
 from layer_tools import read_layer
 
 from lapstrake.errors import UserError
-from lapstrake.layers.from_tar import write_rootfs
+from lapstrake.layers.from_tar import Times, write_rootfs
+from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.root_split import Database, Split
+from lapstrake.layers.tarheader import Entry
 
 _EPOCH = 1_700_000_000
+_TIMES = Times(_EPOCH)
+_WHOLE = Split(Database({}, {}), {}, 1)
 
 
 def _tar(*names: str, mtime: int = _EPOCH - 5) -> bytes:
@@ -26,6 +31,12 @@ def _tar(*names: str, mtime: int = _EPOCH - 5) -> bytes:
                 info.size = len(name)
                 tar.addfile(info, io.BytesIO(name.encode()))
     return out.getvalue()
+
+
+def _root(data: bytes, out: Path, times: Times = _TIMES) -> dict[str, tuple[Entry, bytes]]:
+    """The entries of a root's only blob."""
+    ((path, _),) = write_rootfs(io.BytesIO(data), out, times, _WHOLE)
+    return read_layer(path)
 
 
 def test_what_belongs_to_the_builder_is_left_out(tmp_path: Path) -> None:
@@ -49,20 +60,28 @@ def test_what_belongs_to_the_builder_is_left_out(tmp_path: Path) -> None:
     ]
     kept = ["./dev/", "./etc/shadow", "./etc/ssh/sshd_config", "./tmp/", "./var/log/apt/"]
     data = _tar("./", *sorted(noise + kept))
-    write_rootfs(io.BytesIO(data), tmp_path / "blob", _EPOCH)
-    assert list(read_layer(tmp_path / "blob")) == [name[2:].rstrip("/") for name in kept]
+    assert list(_root(data, tmp_path)) == [name[2:].rstrip("/") for name in kept]
 
 
 def test_the_machine_id_is_empty(tmp_path: Path) -> None:
-    write_rootfs(io.BytesIO(_tar("./etc/machine-id")), tmp_path / "blob", _EPOCH)
-    entry, content = read_layer(tmp_path / "blob")["etc/machine-id"]
+    entry, content = _root(_tar("./etc/machine-id"), tmp_path)["etc/machine-id"]
     assert (entry.type, entry.mode, content) == ("file", 0o644, b"")
 
 
 def test_times_after_the_epoch_are_the_epoch(tmp_path: Path) -> None:
     for mtime, wanted in ((_EPOCH + 9, _EPOCH), (_EPOCH - 9, _EPOCH - 9)):
-        write_rootfs(io.BytesIO(_tar("./a", mtime=mtime)), tmp_path / "blob", _EPOCH)
-        assert read_layer(tmp_path / "blob")["a"][0].mtime == wanted
+        assert _root(_tar("./a", mtime=mtime), tmp_path)["a"][0].mtime == wanted
+
+
+def test_times_of_the_making_are_the_epoch_whatever_the_clock_said(tmp_path: Path) -> None:
+    made = (_EPOCH - 1000, _EPOCH - 900)
+    for mtime, wanted in ((made[0], _EPOCH), (made[1], _EPOCH), (made[1] + 1, made[1] + 1)):
+        found = _root(_tar("./a", mtime=mtime), tmp_path, Times(_EPOCH, made))
+        assert found["a"][0].mtime == wanted
+
+
+def test_folders_have_a_fixed_time(tmp_path: Path) -> None:
+    assert _root(_tar("./a/"), tmp_path)["a"][0].mtime == FIXED_MTIME
 
 
 def test_capabilities_links_owners_and_setuid_are_kept(tmp_path: Path) -> None:
@@ -77,8 +96,7 @@ def test_capabilities_links_owners_and_setuid_are_kept(tmp_path: Path) -> None:
         info = tarfile.TarInfo("./usr/bin/ping6")
         info.type, info.linkname = tarfile.LNKTYPE, "./usr/bin/ping"
         tar.addfile(info)
-    write_rootfs(io.BytesIO(out.getvalue()), tmp_path / "blob", _EPOCH)
-    found = read_layer(tmp_path / "blob")
+    found = _root(out.getvalue(), tmp_path)
     ping = found["usr/bin/ping"][0]
     assert (ping.mode, ping.uid, ping.gid) == (0o4755, 7, 8)
     assert ping.xattrs == {"security.capability": capability}
@@ -91,5 +109,5 @@ def test_a_tar_that_ends_early_leaves_nothing(tmp_path: Path, length: int) -> No
     start = data.index(b"./a./a./a./a./a", 2000)
     cut = io.BytesIO(data[: start + length] if length else b"")
     with pytest.raises(UserError, match="tar is damaged"):
-        write_rootfs(cut, tmp_path / "blob", _EPOCH)
+        write_rootfs(cut, tmp_path, _TIMES, _WHOLE)
     assert list(tmp_path.iterdir()) == []

@@ -178,7 +178,7 @@ def a_wheel(folder: Path) -> Path:
 
 
 @settings(
-    max_examples=250,
+    max_examples=1000,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import io
@@ -43,12 +44,17 @@ def wheel(
         f"{name}/__init__.py": body,
         f"{info}/METADATA": "\n".join([*lines, ""]).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
-        f"{info}/RECORD": b"",
     }
+    lines = [f"{n},sha256={_record_hash(c)},{len(c)}\n" for n, c in files.items()]
+    files[f"{info}/RECORD"] = "".join([*lines, f"{info}/RECORD,,\n"]).encode()
     with zipfile.ZipFile(path, "w") as zipped:
         for entry, content in files.items():
             zipped.writestr(zipfile.ZipInfo(entry, _DATE), content)
     return path
+
+
+def _record_hash(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
 
 
 def sdist(folder: Path, name: str, version: str, pyproject: str | None) -> Path:

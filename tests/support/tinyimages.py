@@ -27,7 +27,8 @@ class FilesEngine:
             assert isinstance(layer, Files)
             with store.scratch("t") as folder:
                 blob = write_files(layer, folder / "x")
-                store.adopt(folder / "x", blob.digest)
+                if not store.holds(blob):
+                    store.adopt(folder / "x", blob.digest)
             record = LayerRecord(layer.id, "files", layer.title, (blob,), layer.inputs(), 0.1)
             store.commit(record)
             found[layer.id] = Outcome(record, "built")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -15,6 +16,7 @@ import click
 
 from lapstrake import __version__, process
 from lapstrake.errors import Exit, UserError
+from lapstrake.redact import redact
 from lapstrake.report import console
 
 # Subcommand -> module with its `command`, and what `lapstrake --help` says of it. Modules are
@@ -31,6 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "smoke": ("lapstrake.cli.smoke", "Start the built images in Docker and check them."),
     "push": ("lapstrake_release.cli.push", "Push the built images to a registry."),
     "shell": ("lapstrake.cli.shell", "A shell, or an SSH login, in a built image."),
+    "explain": ("lapstrake.cli.explain", "What a built image is made of, and why."),
+    "diff": ("lapstrake.cli.diff", "What differs between two images, builds or references."),
+    "cache": ("lapstrake.cli.cache", "What lies in the cache; check it, make room."),
 }
 
 
@@ -47,7 +52,7 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        found = importlib.import_module(COMMANDS[cmd_name][0]).command
+        found = _imported(COMMANDS[cmd_name][0])
         return found if isinstance(found, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -55,6 +60,20 @@ class _Commands(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _imported(module: str) -> object:
+    """The `command` of a module.
+
+    Imports make much and throw away little: looking for garbage meanwhile, and among what they
+    made ever after, would be a tenth of a short command's time.
+    """
+    gc.disable()
+    try:
+        return importlib.import_module(module).command
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,7 +123,7 @@ def _bug(error: Exception) -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="lapstrake-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
-        log.write(f"lapstrake {__version__}\n{' '.join(sys.argv)}\n\n{text}")
+        log.write(redact(f"lapstrake {__version__}\n{' '.join(sys.argv)}\n\n{text}"))
     console.complain(
         UserError(
             f"a bug in lapstrake: {type(error).__name__}: {first}",

@@ -18,6 +18,10 @@ _PLAIN_TAGS = frozenset(
     for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge")
 )
 
+# A file with more values than this is none that a person wrote: aliases of aliases can stand for
+# more than any memory holds.
+_MOST = 50_000
+
 Keys = tuple[str | int, ...]
 
 
@@ -66,15 +70,22 @@ def parse_source(text: str, name: str) -> Source:
         line = mark.line + 1 if mark else 1
         return _broken(name, line, f"is no YAML: {error.problem or error.context}")
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return _broken(name, 1, f"is no YAML: {str(error).splitlines()[0]}")
+        return _broken(name, 1, f"is no YAML: {_first_line(error)}")
     if node is None:
         return Source(name, {}, {}, ())
     if not isinstance(node, yaml.MappingNode):
         return _broken(name, node.start_mark.line + 1, "is no mapping of keys to values")
+    return _read_safely(node, name)
+
+
+def _read_safely(node: yaml.MappingNode, name: str) -> Source:
     try:
         return _read_node(node, name)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return _broken(name, 1, f"is no plain YAML: {str(error).splitlines()[0]}")
+    except (LookupError, TypeError):
+        # what the loader makes of `!!bool maybe`, `!!int ''`, a mapping as a key
+        return _broken(name, 1, "is no plain YAML: a value or key isn't what its tag says")
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
+        return _broken(name, 1, f"is no plain YAML: {_first_line(error)}")
 
 
 def _read_node(node: yaml.MappingNode, name: str) -> Source:
@@ -85,6 +96,9 @@ def _read_node(node: yaml.MappingNode, name: str) -> Source:
             text = f"{keys[-1]!r} is given twice (first in line {lines[keys]})"
             problems.append(Problem(name, line, text))
         lines.setdefault(keys, line)
+        if len(lines) + len(problems) > _MOST:
+            msg = f"it has more than {_MOST} values (aliases count each time)"
+            raise ValueError(msg)
         if child.tag not in _PLAIN_TAGS:
             shown = child.tag.replace(_TAG_PREFIX, "!!")
             problems.append(Problem(name, line, f"the tag {shown} is not understood"))
@@ -113,6 +127,10 @@ def _walk(
 
 def _broken(name: str, line: int, message: str) -> Source:
     return Source(name, {}, {}, (Problem(name, line, message),))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,6 @@ import contextlib
 import email.utils
 import hashlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ import httpx
 
 from lapstrake.errors import UserError
 from lapstrake.fetch.http import CONNECTIONS
+from lapstrake.store.scratch import claimed_file
 from lapstrake.store.store import writing
 
 Tick = Callable[[str, int], None]
@@ -141,8 +141,7 @@ class Downloader:
         folder = item.target.parent
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{item.target.name[:100]}.", dir=folder)
-        staged = Path(name)
+            handle, staged = claimed_file(folder, f".{item.target.name[:100]}.")
         try:
             with os.fdopen(handle, "w+b") as file, writing(folder):
                 transfer = _Transfer(file, lambda count: tick(item.name, count))
@@ -151,10 +150,11 @@ class Downloader:
                     # the pieces may be those of two files: once more, whole
                     transfer.restart()
                     self._receive(url, transfer)
-            if transfer.sha256 != item.sha256:
-                transfer.forget()
-                raise Mismatch(f"{item.name} is not the file that the lock names ({shown(url)})")
-            with writing(folder):
+                if transfer.sha256 != item.sha256:
+                    transfer.forget()
+                    message = f"{item.name} is not the file that the lock names ({shown(url)})"
+                    raise Mismatch(message)
+                file.flush()
                 staged.chmod(0o644)
                 staged.replace(item.target)
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import uv
 from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.fetch.indexes import Indexes, read_indexes
+from lapstrake.store.scratch import temporary_folder
 
 # Settings of uv's that choose versions. They may steer a resolution; a file that the lock has
 # named already must be found in spite of them.
@@ -112,7 +112,7 @@ class Uv:
             Unsolvable: no versions satisfy the requirements.
             UserError: the index doesn't answer or refuses, or uv fails otherwise.
         """
-        with tempfile.TemporaryDirectory(prefix="lapstrake-uv-") as name:
+        with temporary_folder("uv") as name:
             folder = Path(name)
             output = folder / ("pylock.toml" if pylock else "pins.txt")
             if preferences:

@@ -20,6 +20,20 @@ _BATCH = 1 << 20
 _AHEAD = 2
 _CALL = 128
 
+# How much of a mapped file is read before its pages are let go.
+MAPPED_PIECE = 4 << 20
+
+
+def let_go(data: Buffer) -> None:
+    """Where `data` lies in a mapped file, give back the memory of what was read of that file.
+
+    Whoever reads it again has it again, out of the kernel's cache of files: such pages count as
+    ours only because we hold on to them, and wheels are of any size.
+    """
+    owner = data.obj if isinstance(data, memoryview) else data
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
+
 
 class Background:
     """Makes calls in order, in a thread of its own, while its owner gets on.

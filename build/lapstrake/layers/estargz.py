@@ -22,7 +22,7 @@ import deflate
 from isal import isal_zlib
 
 from lapstrake.layers import toc
-from lapstrake.layers.background import Background, Buffer
+from lapstrake.layers.background import MAPPED_PIECE, Background, Buffer, let_go
 from lapstrake.layers.content import CHUNK, Content, Filing, Origin, chunks
 from lapstrake.layers.inflate import CorruptContent, inflate
 from lapstrake.layers.tarheader import END, Entry, header, padding
@@ -55,6 +55,7 @@ class LayerWriter:
         self._tick = tick
         self._size = 0
         self._unpacked = 0
+        self._mapped = 0
         self._sha = hashlib.sha256()
         self._diff = hashlib.sha256()
         self._gap = bytearray()
@@ -165,7 +166,16 @@ class LayerWriter:
 
     def _write_member(self, deflated: Buffer, crc32: int, size: int) -> None:
         self._write(_GZIP_HEADER)
-        self._write(deflated)
+        view = memoryview(deflated)
+        for at in range(0, len(view), MAPPED_PIECE):
+            piece = view[at : at + MAPPED_PIECE]
+            self._write(piece)
+            self._mapped += len(piece)
+            if self._mapped >= MAPPED_PIECE:
+                # both threads read it, the one after the other
+                self._writing.do(partial(let_go, piece))
+                self._hashing.do(partial(let_go, piece))
+                self._mapped = 0
         self._write(struct.pack("<II", crc32, size & 0xFFFFFFFF))
 
     def _write(self, data: Buffer) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from isal import igzip_lib, isal_zlib
 
-from lapstrake.layers.background import Buffer
+from lapstrake.layers.background import MAPPED_PIECE, Buffer, let_go
 
 # Compressed bytes given, and uncompressed bytes taken, at once. Buffers of 128 KiB and more come
 # fresh from the kernel each time, and their page faults cost as much as the hashing.
@@ -50,12 +50,16 @@ def checked(pieces: Iterable[bytes], size: int, crc32: int) -> Iterator[bytes]:
 
 def _pieces(deflated: memoryview) -> Iterator[bytes]:
     inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
-    given = 0
+    given = held = 0
     while not inflater.eof:
         more = deflated[given : given + _GIVE] if inflater.needs_input else b""
         if inflater.needs_input and not more:
             raise CorruptContent("its compressed data ends early")
         given += len(more)
+        held += len(more)
+        if held >= MAPPED_PIECE:
+            let_go(deflated)
+            held = 0
         try:
             piece = inflater.decompress(more, _TAKE)
         except _IsalError as error:

@@ -19,7 +19,7 @@ from lapstrake.lock.model import Deb, Wheel
 Json = dict[str, object]
 
 # Raised whenever the bytes that a kind's builder writes change for the same inputs.
-RECIPES = {"root": 1, "run": 1, "wheels": 1, "files": 1, "copy": 1}
+RECIPES = {"root": 2, "run": 1, "wheels": 1, "files": 1, "copy": 1}
 
 # The modification time of what comes from wheels and from the repository: neither carries one
 # that two machines agree on, and a zip can hold none before 1980.
@@ -56,7 +56,8 @@ def digest_of(value: object) -> str:
 class Bootstrap(Layer):
     """`Root`: a root filesystem made from Debian packages.
 
-    `debs` is the whole set, sorted by name; `epoch` is the newest modification time in it.
+    `debs` is the whole set, sorted by name; `epoch` is the newest modification time in it;
+    `blobs` is the most blobs that it may have.
     """
 
     kind = "root"
@@ -65,14 +66,16 @@ class Bootstrap(Layer):
     debs: tuple[Deb, ...]
     docs: bool
     epoch: int
+    blobs: int = 1
 
     def inputs(self) -> Json:
-        """Suite, packages by hash, options, epoch."""
+        """Suite, packages by hash, options, epoch, number of blobs."""
         return {
             "suite": self.suite,
             "packages": {f"{d.name}:{d.arch}": f"{d.version} {d.sha256}" for d in self.debs},
             "docs": self.docs,
             "epoch": self.epoch,
+            "blobs": self.blobs,
         }
 
 

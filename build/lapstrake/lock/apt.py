@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from lapstrake.errors import UserError
 from lapstrake.fetch.http import certificates
 from lapstrake.fetch.mirrors import Archive
 from lapstrake.lock.model import Deb
+from lapstrake.store.scratch import temporary_folder
 
 ARCHES = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 
@@ -182,7 +182,7 @@ def open_apt(
         stale: accept indexes that are past their date, as a snapshot's are.
         env: the environment.
     """
-    with tempfile.TemporaryDirectory(prefix="lapstrake-apt-") as name:
+    with temporary_folder("apt") as name:
         folder = Path(name)
         for inner in ("lists/partial", "cache/archives/partial", "etc"):
             (folder / inner).mkdir(parents=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.skopeo import tls
+from lapstrake.store.scratch import temporary_folder
 
 STATUS = "var/lib/dpkg/status"
 _RELEASES = ("usr/lib/os-release", "etc/os-release")
@@ -46,7 +46,7 @@ def read_system(reference: str, digest: str, platform: str) -> System:
     name = reference.partition("@")[0]
     name = re.sub(r":[^/:]*$", "", name)
     arch = platform.partition("/")[2]
-    with tempfile.TemporaryDirectory(prefix="lapstrake-pull-") as folder:
+    with temporary_folder("pull") as folder:
         target = Path(folder) / "image"
         args = ["skopeo", "copy", "--quiet", "--override-os", "linux", "--override-arch", arch]
         args += [*tls(reference, "--src-tls-verify"), f"docker://{name}@{digest}", f"dir:{target}"]

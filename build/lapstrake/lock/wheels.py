@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from lapstrake.lock.demand import Demand
 from lapstrake.lock.model import Resolution, Wheel
 from lapstrake.lock.sdists import build_requirements
 from lapstrake.lock.tags import best_wheel
+from lapstrake.store.scratch import temporary_folder
 
 Upgrade = Collection[str] | Literal["all"]
 
@@ -185,7 +185,7 @@ def _build_tools(
 
 
 def _requires(wheel: Wheel, address: Address, uv: Uv) -> tuple[str, ...]:
-    with tempfile.TemporaryDirectory(prefix="lapstrake-sdist-") as name:
+    with temporary_folder("sdist") as name:
         path = Path(name) / wheel.filename
         item = Item(wheel.name, (address.url,), wheel.sha256, path, wheel.size)
         with client(uv.indexes.env, uv.indexes.insecure) as http:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lapstrake.dist import BUILD_NAME, Build
 from lapstrake.errors import UserError
 from lapstrake.oci.image import INDEX_TYPE, Assembled, Document
+from lapstrake.store.scratch import claimed_file, remove_abandoned_files
 from lapstrake.store.store import Store, write_staged, writing
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -29,10 +30,25 @@ def write_layout(out: Path, images: Sequence[Assembled], build: Build, store: St
     Raises:
         UserError: `out` is something else than a layout of ours, or can't be written.
     """
+    # two builds into one folder take turns: each removes the blobs that the other named
+    with store.locked(f"out-{hashlib.sha256(os.fsencode(out.absolute())).hexdigest()}"):
+        _write(out, images, build, store)
+
+
+def _write(out: Path, images: Sequence[Assembled], build: Build, store: Store) -> None:
     check_ours(out)
     blobs = out / "blobs" / "sha256"
-    with writing(out):
-        blobs.mkdir(parents=True, exist_ok=True)
+    with _undone_where_it_fails(out, blobs):
+        wanted = _put_blobs(blobs, images, store)
+        _replace(out / "oci-layout", _LAYOUT)
+        _replace(out / "index.json", _index(images, build.platform))
+    _replace(out / BUILD_NAME, build.model_dump_json(indent=1).encode() + b"\n")
+    _remove_others(blobs, wanted)
+    remove_abandoned_files(out)
+
+
+def _put_blobs(blobs: Path, images: Sequence[Assembled], store: Store) -> set[str]:
+    """Have every blob of the images in `blobs`; their names."""
     wanted: set[str] = set()
     for image in images:
         for document in (image.config, image.manifest):
@@ -41,10 +57,26 @@ def write_layout(out: Path, images: Sequence[Assembled], build: Build, store: St
         for _, blob in image.blobs:
             _put_link(blobs, store.blob(blob.digest))
             wanted.add(_hex(blob.digest))
-    _replace(out / "oci-layout", _LAYOUT)
-    _replace(out / "index.json", _index(images, build.platform))
-    _replace(out / BUILD_NAME, build.model_dump_json(indent=1).encode() + b"\n")
-    _remove_others(blobs, wanted)
+    return wanted
+
+
+@contextlib.contextmanager
+def _undone_where_it_fails(out: Path, blobs: Path) -> Iterator[None]:
+    """Make the folders; where the block fails, remove blobs and folders that weren't there."""
+    missing = [p for p in (blobs, blobs.parent, out) if not p.exists()]
+    with writing(out):
+        blobs.mkdir(parents=True, exist_ok=True)
+    before = {p.name for p in blobs.iterdir()}
+    try:
+        yield
+    except BaseException:
+        _remove_others(blobs, before)
+        if out in missing:
+            (out / "oci-layout").unlink(missing_ok=True)
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def check_ours(out: Path) -> None:
@@ -55,7 +87,8 @@ def check_ours(out: Path) -> None:
         raise UserError(f"{out} is no folder", "choose another with --out")
     if any(out.iterdir()) and not (out / "oci-layout").exists():
         known = {"blobs", BUILD_NAME, "smoke.json"}
-        if not {p.name for p in out.iterdir()} <= known:
+        # an interrupted first build may have left what it was about to rename
+        if not {p.name for p in out.iterdir() if not p.name.startswith(".oci-layout.")} <= known:
             raise UserError(f"{out} holds something else than a build", "choose another with --out")
 
 
@@ -81,27 +114,35 @@ def _put_document(blobs: Path, document: Document) -> None:
 
 def _put_link(blobs: Path, source: Path) -> None:
     target = blobs / source.name
-    if target.exists():
+    if target.exists() and not _is_older_link(target, source):
         return
+    # links are made beside their places, since an older one may be there
+    staged = blobs / f".link-{source.name}"
     with writing(blobs):
         try:
-            target.hardlink_to(source)
-        except FileExistsError:
-            return
+            staged.unlink(missing_ok=True)
+            staged.hardlink_to(source)
+            staged.replace(target)
         except OSError as error:
             if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
                 raise
             _copy(source, target)
 
 
+def _is_older_link(target: Path, source: Path) -> bool:
+    """Whether the blob was made anew in the cache since: what was linked may have been bad."""
+    there, now = target.stat(), source.stat()
+    return there.st_dev == now.st_dev and there.st_ino != now.st_ino
+
+
 def _copy(source: Path, target: Path) -> None:
-    handle, name = tempfile.mkstemp(prefix=".staged-", dir=target.parent)
-    os.close(handle)
-    staged = Path(name)
+    handle, staged = claimed_file(target.parent, ".staged-")
     try:
-        shutil.copyfile(source, staged)
-        staged.chmod(0o644)
-        staged.replace(target)
+        with os.fdopen(handle, "wb") as file, source.open("rb") as read:
+            shutil.copyfileobj(read, file)
+            file.flush()
+            staged.chmod(0o644)
+            staged.replace(target)
     finally:
         with contextlib.suppress(FileNotFoundError):
             staged.unlink()

@@ -6,7 +6,6 @@ where its id differs, where it is new, or where its folder's other files (smoke 
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from lapstrake import process
@@ -17,6 +16,7 @@ from lapstrake.lock.file import read_lock
 from lapstrake.lock.model import LOCK_NAME
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
+from lapstrake.store.scratch import temporary_folder
 
 
 def changed_images(repo: Repository, plan: Plan, base: str) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def changed_images(repo: Repository, plan: Plan, base: str) -> tuple[str, ...]:
     Raises:
         UserError: `base` is no revision, or this is no git checkout.
     """
-    with tempfile.TemporaryDirectory(prefix="lapstrake-") as folder:
+    with temporary_folder("changed") as folder:
         old_root = _checkout(repo.root, base, Path(folder))
         before = _ids(old_root)
     touched = _touched_folders(repo, base)

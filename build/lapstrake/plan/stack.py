@@ -33,6 +33,12 @@ from lapstrake.plan.sources import SourceFiles
 # Layers of an image besides its wheels' for which the budget keeps room: the system layer.
 _ON_TOP = 1
 
+# How many blobs a bootstrapped root may have, and the part of the budget that it may take. The
+# updates that bookworm has had would each send, of a root of 50 MB, 4.3 MB on average with twelve
+# blobs, 8.5 MB with eight, 3.5 MB with sixteen; and every blob here is one less for wheels.
+_ROOT_BLOBS = 12
+_ROOT_SHARE = 3
+
 
 class Stacks:
     """Makes the stack of any image of a repository; each is made once."""
@@ -81,7 +87,7 @@ class Stacks:
         layers = list(self._below(image, resolution))
         parts = self._parts(image)
         layers += self._apt(parts, tuple(layers))
-        layers += self._python(image, resolution, len(layers))
+        layers += self._python(image, resolution, sum(map(_blobs, layers)))
         for part in parts:
             layers += self._copies(part)
             layers += self._files(part)
@@ -116,6 +122,7 @@ class Stacks:
             tuple(sorted(debs, key=lambda d: (d.name, d.arch))),
             spec.docs,
             self.lock.epoch,
+            min(_ROOT_BLOBS, self.repo.family.layers.budget // _ROOT_SHARE),
         )
 
     def _apt(self, parts: tuple[ImageDef, ...], below: tuple[Layer, ...]) -> Iterator[Layer]:
@@ -241,6 +248,11 @@ class Stacks:
 def _others(parts: tuple[ImageDef, ...]) -> int:
     """How many layers the parts add above the wheels."""
     return sum(len(p.spec.copy_) + bool(p.spec.files) + bool(p.spec.run) for p in parts)
+
+
+def _blobs(layer: Layer) -> int:
+    """How many of an image's layers it takes, at most; nobody knows of an image not pulled yet."""
+    return layer.blobs if isinstance(layer, Bootstrap) else 1
 
 
 def _distinct(layers: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -77,13 +77,13 @@ def _counterpart(
 
 
 def _likeness(old: Mapping[str, object], new: Mapping[str, object]) -> float:
-    ours, theirs = set(_flat(old)), set(_flat(new))
+    ours, theirs = set(flat(old)), set(flat(new))
     return len(ours & theirs) / max(len(ours | theirs), 1)
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
     """What differs between two layers' inputs, a line each; sorted by what it is about."""
-    before, after = _flat(old), _flat(new)
+    before, after = flat(old), flat(new)
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) == after.get(key):
             continue
@@ -110,12 +110,12 @@ def _short(value: str | None) -> str:
     return first if len(first) < 40 else f"{first[:37]}…"
 
 
-def _flat(value: object, prefix: str = "") -> dict[str, str]:
+def flat(value: object, prefix: str = "") -> dict[str, str]:
     """Nested mappings and lists as `key.key` -> text; one `below` for all layers below."""
     if isinstance(value, Mapping):
         found: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+            found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
         return found
     if isinstance(value, list | tuple):
         if prefix == "below":

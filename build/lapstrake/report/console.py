@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from lapstrake.errors import UserError
+from lapstrake.redact import redact
 
 _RED, _BOLD, _DIM, _GREEN, _YELLOW, _END = (f"\x1b[{n}m" for n in ("31", "1", "2", "32", "33", "0"))
 STYLES = {"bad": _RED, "good": _GREEN, "strong": _BOLD, "quiet": _DIM, "warn": _YELLOW}
@@ -80,7 +81,9 @@ def seconds_text(seconds: float) -> str:
 def _print(text: str, stream: TextIO) -> None:
     # a reader that went away (`lapstrake list | head`) is no error of ours
     with contextlib.suppress(BrokenPipeError):
-        shown = text.encode(stream.encoding or "utf-8", "replace").decode(
-            stream.encoding or "utf-8", "replace"
+        shown = (
+            redact(text)
+            .encode(stream.encoding or "utf-8", "replace")
+            .decode(stream.encoding or "utf-8", "replace")
         )
         print(shown, file=stream, flush=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
+from lapstrake.redact import redact
 from lapstrake.report import console
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Progress(ABC):
     def start(self, key: str, title: str, total: int = 0) -> None:
         """A step begins; `total` bytes are expected (0: unknown)."""
         with self._lock:
-            step = self._steps[key] = Step(key, title, total)
+            step = self._steps[key] = Step(key, redact(title), total)
             self.on_start(step)
 
     def advance(self, key: str, count: int) -> None:
@@ -95,7 +96,7 @@ class Progress(ABC):
     def note(self, text: str) -> None:
         """A line beside the steps."""
         with self._lock:
-            self.on_note(text)
+            self.on_note(redact(text))
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Nothing more will be told."""

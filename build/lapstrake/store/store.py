@@ -11,13 +11,21 @@ import errno
 import fcntl
 import json
 import os
-import shutil
-import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.store.records import Blob, LayerRecord
+from lapstrake.store.scratch import claimed_file, claimed_folder
+
+# How often somebody who waits for a lock looks again, in seconds.
+_PATIENCE = 0.05
+
+# What a file system says of itself; any other error is about what was asked of it.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSALS = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 _FOLDERS = ("blobs/sha256", "layers", "wheels", "debs", "trees", "images", "locks", "tmp")
 
@@ -94,13 +102,14 @@ class Store:
 
     @contextlib.contextmanager
     def scratch(self, prefix: str) -> Iterator[Path]:
-        """A temporary folder on the cache's own file system; removed at the end."""
-        with writing(self.root):
-            folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self.root / "tmp"))
-        try:
+        """A temporary folder on the cache's own file system; removed at the end.
+
+        Where its owner is killed, the next `sweep` removes it.
+        """
+        with contextlib.ExitStack() as stack:
+            with writing(self.root):
+                folder = stack.enter_context(claimed_folder(self.root / "tmp", f"{prefix}-"))
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -112,11 +121,22 @@ class Store:
         with writing(self.root):
             handle = path.open("ab")
         with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            while not _try_lock(handle.fileno()):
+                process.check_stopped()
+                time.sleep(_PATIENCE)
             yield
 
     def _record_path(self, layer_id: str) -> Path:
         return self.root / "layers" / f"{layer_id}.json"
+
+
+def _try_lock(handle: int) -> bool:
+    """Take a lock without waiting, since a thread that waits for one can't be stopped."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -128,13 +148,25 @@ def writing(folder: Path) -> Iterator[None]:
         raise _refused(error, folder) from error
 
 
+@contextlib.contextmanager
+def file_system_errors(folder: Path) -> Iterator[None]:
+    """Turn a full, failing or forbidden file system into a sentence; around more than one write.
+
+    What else an `OSError` may say (a file is missing, …) stays what it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise _refused(error, folder) from error
+
+
 def _refused(error: OSError, folder: Path) -> UserError:
     reason = os.strerror(error.errno) if error.errno else str(error)
-    hints = {
-        errno.ENOSPC: "free some space, or put it elsewhere with LAPSTRAKE_CACHE",
-        errno.EDQUOT: "free some space, or put it elsewhere with LAPSTRAKE_CACHE",
-    }
-    hint = hints.get(error.errno or 0, "check who owns it, or put it elsewhere (LAPSTRAKE_CACHE)")
+    hint = "check who owns it, or put it elsewhere (the cache: LAPSTRAKE_CACHE, dist/: --out)"
+    if error.errno in _FULL:
+        hint = "free some space, or put it elsewhere (the cache: LAPSTRAKE_CACHE, dist/: --out)"
     return UserError(f"{error.filename or folder} can't be written: {reason.lower()}", hint)
 
 
@@ -142,14 +174,14 @@ def write_staged(path: Path, data: bytes) -> None:
     """Write a whole file or none: beside its place, then renamed into it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, staged = claimed_file(path.parent, f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            staged = Path(name)
-            staged.chmod(0o644)
-            staged.replace(path)
+                file.flush()
+                staged.chmod(0o644)
+                staged.replace(path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
+                staged.unlink()
             raise

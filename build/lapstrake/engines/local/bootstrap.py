@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -15,8 +16,9 @@ from lapstrake import process
 from lapstrake.engines.local import mounts, namespace
 from lapstrake.engines.local.repository import make_repository
 from lapstrake.errors import UserError
-from lapstrake.layers.from_tar import write_rootfs
+from lapstrake.layers.from_tar import Times, write_rootfs
 from lapstrake.layers.kinds import Bootstrap
+from lapstrake.layers.root_split import Split, read_database
 from lapstrake.lock.model import Deb
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store
@@ -55,6 +57,8 @@ here=$(dirname "$0")
 rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 install -m 644 "$here/sources.list" "$1/etc/apt/sources.list"
 install -m 644 /dev/null "$1/etc/machine-id"
+cp -r "$1/var/lib/dpkg" "$here/dpkg"
+find "$1" -maxdepth 1 -type l -printf '%f %l\\n' > "$here/dpkg/links"
 """
 
 _SETUP = """\
@@ -66,13 +70,16 @@ install -m 644 "$(dirname "$0")/no-docs" "$1/etc/dpkg/dpkg.cfg.d/no-docs"
 def bootstrap(
     layer: Bootstrap, debs: Mapping[str, Path], store: Store, tick: Tick
 ) -> tuple[Blob, ...]:
-    """Make a root filesystem of just the packages of `layer`; one blob, adopted by the store.
+    """Make a root filesystem of just the packages of `layer`.
 
     Args:
         layer: what it is made from.
         debs: where each package lies, by `Deb.filename`.
-        store: takes the blob.
+        store: takes the blobs.
         tick: called with the number of compressed bytes just written.
+
+    Returns:
+        the blobs, bottom to top, adopted by the store.
 
     Raises:
         UserError: mmdebstrap fails, with the last lines of what it said.
@@ -86,12 +93,15 @@ def bootstrap(
             "suite": layer.suite,
             "epoch": layer.epoch,
             "options": _options(layer, work),
-            "bytes": sum(deb.size for deb in layer.debs),
+            "sizes": {deb.name: deb.size for deb in layer.debs},
+            "blobs": layer.blobs,
         }
         answer = namespace.perform("bootstrap", arguments, tick)
-        blob = Blob(**answer)  # type: ignore[arg-type]
-        store.adopt(work / "layer", blob.digest)
-    return (blob,)
+        written = cast("list[dict[str, object]]", answer["blobs"])
+        blobs = tuple(Blob(**fields) for fields in written)  # type: ignore[arg-type]
+        for path, blob in zip(cast("list[str]", answer["paths"]), blobs, strict=True):
+            store.adopt(Path(path), blob.digest)
+    return blobs
 
 
 def _options(layer: Bootstrap, work: Path) -> list[str]:
@@ -157,26 +167,49 @@ def _file_of(deb: Path, name: str) -> str:
 
 
 def bootstrap_inside(arguments: Json, tick: Tick) -> Json:
-    """The job `bootstrap`: run mmdebstrap, and write its tar as a layer while it comes."""
+    """The job `bootstrap`: run mmdebstrap, and write its tar as layers while it comes."""
     work = Path(cast("str", arguments["work"]))
     epoch = cast("int", arguments["epoch"])
+    size = sum(cast("dict[str, int]", arguments["sizes"]).values())
     os.umask(0o022)
+    began = _now(work / "began")
     with (work / "log").open("w+b") as log:
         with process.spawn(
             _mmdebstrap(arguments, work),
-            env=_environment(epoch, _target(work, cast("int", arguments["bytes"]))),
+            env=_environment(epoch, _target(work, size)),
             cwd=Path("/"),
             stdout=subprocess.PIPE,
             stderr=log.fileno(),
         ) as child:
             try:
-                blob = write_rootfs(cast("BinaryIO", child.stdout), work / "layer", epoch, tick)
+                written = _written(arguments, began, cast("BufferedReader", child.stdout), tick)
             except UserError as error:
                 child.wait()
                 raise _failed(child.returncode, log) from error
         if child.returncode != 0:
             raise _failed(child.returncode, log)
-    return asdict(blob)
+    return {
+        "paths": [str(path) for path, _ in written],
+        "blobs": [asdict(blob) for _, blob in written],
+    }
+
+
+def _written(
+    arguments: Json, began: int, tar: BufferedReader, tick: Tick
+) -> tuple[tuple[Path, Blob], ...]:
+    """The root's blobs, written while the tar comes; the hook ran before the tar began."""
+    work = Path(cast("str", arguments["work"]))
+    tar.peek(1)
+    times = Times(cast("int", arguments["epoch"]), (began, _now(work / "ended")))
+    sizes = cast("dict[str, int]", arguments["sizes"])
+    split = Split(read_database(work / "dpkg"), sizes, cast("int", arguments["blobs"]))
+    return write_rootfs(tar, work, times, split, tick)
+
+
+def _now(path: Path) -> int:
+    """The time that a file made now has."""
+    path.touch()
+    return int(path.stat().st_mtime)
 
 
 def _mmdebstrap(arguments: Json, work: Path) -> list[str]:
@@ -217,6 +250,9 @@ def _failed(code: int, log: IO[bytes]) -> UserError:
         for line in log.read().decode(errors="replace").splitlines()
         if line.strip() and not line.startswith("I:")
     ]
+    if any("No space left on device" in line for line in lines):
+        hint = "free some space, or put the cache elsewhere with LAPSTRAKE_CACHE"
+        return UserError("no space left for the root filesystem", hint, tuple(lines[-2:]))
     return UserError(
         f"mmdebstrap failed (exit {code})",
         "see its own words below; a package's script may not run without a machine around it",

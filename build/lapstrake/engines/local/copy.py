@@ -8,6 +8,7 @@ from lapstrake.engines.local.pulled import fetch_image
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import Copy
 from lapstrake.layers.pick import pick_paths
+from lapstrake.store.intact import check_blobs
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store
 
@@ -26,6 +27,7 @@ def copy_layer(layer: Copy, blobs: Sequence[Blob], store: Store) -> tuple[Blob, 
     if layer.digest:
         files = fetch_image(layer.reference, layer.digest, layer.platform, store).files
     else:
+        check_blobs(blobs, store)
         files = [store.blob(blob.digest) for blob in blobs]
     with store.scratch("copy") as work:
         try:

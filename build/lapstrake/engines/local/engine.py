@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lapstrake import process
-from lapstrake.engines.local.bootstrap import bootstrap
-from lapstrake.engines.local.copy import copy_layer
-from lapstrake.engines.local.pulled import pull_root
-from lapstrake.engines.local.run import run_layer
-from lapstrake.engines.local.source_wheel import build_wheel
 from lapstrake.engines.model import Outcome
 from lapstrake.engines.schedule import Task, run_tasks
-from lapstrake.fetch.debs import fetch_debs
-from lapstrake.fetch.wheels import fetch_wheels
-from lapstrake.layers.files_layer import write_files
 from lapstrake.layers.kinds import (
     Bootstrap,
     BuiltWheel,
@@ -28,12 +21,15 @@ from lapstrake.layers.kinds import (
     Run,
     Wheels,
 )
-from lapstrake.layers.wheels_layer import write_wheels
 from lapstrake.lock.model import Wheel
 from lapstrake.plan.model import Plan, direct_needs
 from lapstrake.report.progress import Progress
+from lapstrake.store.intact import check_file
 from lapstrake.store.records import Blob, LayerRecord
-from lapstrake.store.store import Store
+from lapstrake.store.store import Store, file_system_errors
+
+# What builds and fetches is imported where something is missing: a build with nothing to do is
+# over sooner than those imports.
 
 # A bootstrap is one long processor-bound step that others wait for: it starts first.
 _WEIGHTS = {"root": 1 << 60, "run": 1 << 50, "copy": 1 << 40, "wheels": 0, "files": 0}
@@ -58,6 +54,7 @@ class _Build:
         self.store = store
         self.progress = progress
         self.outcomes: dict[str, Outcome] = {}
+        self.fetched: set[str] = set()
 
     def run(self, jobs: int) -> dict[str, Outcome]:
         missing = self._missing()
@@ -96,7 +93,7 @@ class _Build:
     def _layer(self, layer: Layer) -> None:
         """Build one layer, unless another process has done so while we waited for its lock."""
         process.check_stopped()
-        with self.store.locked(layer.id):
+        with self.store.locked(layer.id), file_system_errors(self.store.root):
             record = self.store.record(layer.id)
             if record is None:
                 record = self._built(layer)
@@ -123,18 +120,30 @@ class _Build:
     def _blobs(self, layer: Layer) -> tuple[tuple[Blob, ...], dict[str, object]]:
         tick = self._tick(layer.id)
         if isinstance(layer, Bootstrap):
+            from lapstrake.engines.local.bootstrap import bootstrap
+
             return bootstrap(layer, self._fetch_debs(layer), self.store, tick), {}
         if isinstance(layer, Pulled):
+            from lapstrake.engines.local.pulled import pull_root
+
             return pull_root(layer, self.store)
         if isinstance(layer, Run):
+            from lapstrake.engines.local.run import run_layer
+
             below = self._blobs_of(layer.below)
             return run_layer(layer, below, self._fetch_debs(layer), self.store, tick), {}
         if isinstance(layer, Copy):
+            from lapstrake.engines.local.copy import copy_layer
+
             return copy_layer(layer, self._blobs_of(layer.layers), self.store), {}
         if isinstance(layer, Wheels):
+            from lapstrake.layers.wheels_layer import write_wheels
+
             paths = {w.name: self._wheel(w) for w in layer.wheels}
             return self._written(lambda out: write_wheels(layer, paths, out, tick)), {}
         if isinstance(layer, Files):
+            from lapstrake.layers.files_layer import write_files
+
             return self._written(lambda out: write_files(layer, out)), {}
         msg = f"no builder for {layer.kind}"
         raise AssertionError(msg)
@@ -148,10 +157,19 @@ class _Build:
 
     def _wheel(self, wheel: Wheel | BuiltWheel) -> Path:
         if isinstance(wheel, Wheel):
-            return self.store.wheel(wheel.sha256, wheel.filename)
-        tools = {t.name: self.store.wheel(t.sha256, t.filename) for t in wheel.tools}
-        source = self.store.wheel(wheel.source.sha256, wheel.source.filename)
+            return self._file(wheel)
+        from lapstrake.engines.local.source_wheel import build_wheel
+
+        tools = {t.name: self._file(t) for t in wheel.tools}
+        source = self._file(wheel.source)
         return build_wheel(wheel, source, tools, self._blobs_of(wheel.root), self.store)
+
+    def _file(self, wheel: Wheel) -> Path:
+        """A wheel's file; hashed again unless that has just been done."""
+        path = self.store.wheel(wheel.sha256, wheel.filename)
+        if wheel.sha256 not in self.fetched:
+            check_file(path, wheel.sha256)
+        return path
 
     def _blobs_of(self, layers: Iterable[Layer]) -> list[Blob]:
         return [b for layer in layers for b in self.outcomes[layer.id].record.blobs]
@@ -159,6 +177,8 @@ class _Build:
     def _fetch_debs(self, layer: Bootstrap | Run) -> dict[str, Path]:
         if not layer.debs:
             return {}
+        from lapstrake.fetch.debs import fetch_debs
+
         roots = [layer] if isinstance(layer, Bootstrap) else layer.below
         # over a root that was pulled, each package tells its own suite
         root = next((r for r in roots if isinstance(r, Bootstrap)), None)
@@ -170,10 +190,19 @@ class _Build:
             return fetch_debs(layer.debs, suite, components, self.store, lambda _, n: tick(n))
 
     def _fetch_wheels(self, batch: _Batch) -> None:
-        """Fetch what `batch` lacks; each then lies in its place in the store."""
+        """Fetch what `batch` lacks; each then lies in its place in the store.
+
+        Builds that need the same wheels wait for whichever came first.
+        """
+        with self.store.locked(f"fetch-{batch.id}"), file_system_errors(self.store.root):
+            self._fetch_lacking(batch)
+
+    def _fetch_lacking(self, batch: _Batch) -> None:
         lacking = [w for w in batch.wheels if not self.store.wheel(w.sha256, w.filename).is_file()]
         if not lacking:
             return
+        from lapstrake.fetch.wheels import fetch_wheels
+
         key = f"wheels of {lacking[0].sha256}"
         tick = self._tick(key)
         with self.progress.step(key, f"fetch  {len(lacking)} wheels", sum(w.size for w in lacking)):
@@ -185,6 +214,7 @@ class _Build:
                 self.plan.platform,
                 lambda _, n: tick(n),
             )
+        self.fetched |= {w.sha256 for w in lacking}
 
     def _tick(self, key: str) -> Callable[[int], None]:
         def tick(count: int) -> None:
@@ -201,6 +231,11 @@ class _Batch:
         self.python = python
         self.glibc = glibc
         self._wheels: dict[str, Wheel] = {}
+
+    @property
+    def id(self) -> str:
+        """The same for everyone who needs the same wheels."""
+        return hashlib.sha256("".join(w.sha256 for w in self.wheels).encode()).hexdigest()
 
     @property
     def wheels(self) -> list[Wheel]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lapstrake.errors import UserError
+from lapstrake.store.store import file_system_errors
 
 Json = dict[str, object]
 Tick = Callable[[int], None]
@@ -48,8 +49,10 @@ def main() -> None:
         answers.flush()
 
     try:
-        job = _job(request["job"])
-        say({"result": job(request["arguments"], lambda done: say({"tick": done}))})
+        job, arguments = _job(request["job"]), request["arguments"]
+        with file_system_errors(Path("the cache")):
+            answer = job(arguments, lambda done: say({"tick": done}))
+        say({"result": answer})
     except UserError as error:
         details = list(error.details)
         say({"error": {"message": error.message, "hint": error.hint, "details": details}})

@@ -90,12 +90,26 @@ def perform(job: str, arguments: Mapping[str, object], tick: Tick | None = None)
     args = [*command(), sys.executable, "-m", _INSIDE]
     with tempfile.TemporaryFile() as errors:
         with process.spawn(
-            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors.fileno()
+            args,
+            env=_environment(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors.fileno(),
         ) as child:
             answer = _converse(child, {"job": job, "arguments": dict(arguments)}, tick)
         if answer is None:
             raise _died(args, child.returncode, errors)
     return answer
+
+
+# What our own Python needs there.
+_PASSED = {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"}
+_PASSED_BEGIN = ("FAKETIME", "LC_", "LD_", "PYTHON")
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The job's own environment, which commands in a root can read in /proc/1: nothing secret."""
+    return {k: v for k, v in env.items() if k in _PASSED or k.startswith(_PASSED_BEGIN)}
 
 
 def _converse(child: subprocess.Popen[bytes], request: Json, tick: Tick | None) -> Json | None:

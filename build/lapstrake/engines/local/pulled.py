@@ -112,7 +112,7 @@ def _pull(args: list[str], reference: str) -> None:
     if result.code == 0:
         return
     error = process.failed(result, f"{reference} can't be pulled")
-    hint = "check the network and the registry"
+    hint = error.hint or "check the network and the registry"
     if "unauthorized" in result.stderr or "denied" in result.stderr:
         hint = "log in with `skopeo login`"
     elif "manifest unknown" in result.stderr:

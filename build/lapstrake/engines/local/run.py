@@ -10,11 +10,13 @@ from typing import cast
 
 from lapstrake.engines.local import namespace
 from lapstrake.engines.local.chroot import Root, base_environment, root_arguments, root_of
+from lapstrake.engines.local.leaks import check_leaks
 from lapstrake.engines.local.repository import link_file
 from lapstrake.engines.local.settings import network_settings
 from lapstrake.engines.local.trees import lower_trees
 from lapstrake.layers.from_tree import write_diff
 from lapstrake.layers.kinds import Run
+from lapstrake.store.intact import check_file
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store
 
@@ -60,6 +62,8 @@ def run_layer(
         packages = work / "packages"
         packages.mkdir()
         for deb in layer.debs:
+            # apt hashes what it takes from a repository, not a file that it is given
+            check_file(debs[deb.filename], deb.sha256)
             link_file(debs[deb.filename], packages / f"{deb.name}_{deb.arch}.deb")
         arguments = root_arguments(lowers, work, network_settings()) | {
             "scripts": list(layer.scripts),
@@ -80,7 +84,9 @@ def run_inside(arguments: Json, tick: Tick) -> Json:
     env = base_environment(epoch) | cast("dict[str, str]", arguments["env"])
     for script in cast("list[str]", arguments["scripts"]):
         root.run(["/bin/sh", "-e", "-c", script], env, f"a command failed: {_title(script)}")
-    blob = write_diff(root.finish(), work / "layer", epoch, tick, is_below=root.is_below)
+    changed = root.finish()
+    check_leaks(changed, cast("dict[str, dict[str, str]]", arguments["settings"])["env"])
+    blob = write_diff(changed, work / "layer", epoch, tick, is_below=root.is_below)
     return asdict(blob)
 
 

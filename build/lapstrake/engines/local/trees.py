@@ -10,6 +10,7 @@ from typing import cast
 
 from lapstrake.engines.local import namespace
 from lapstrake.layers.unpack import unpack
+from lapstrake.store.intact import check_blobs
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store, writing
 
@@ -31,6 +32,7 @@ def lower_trees(blobs: Sequence[Blob], store: Store) -> list[Path]:
 
 
 def _unpack(missing: Mapping[Path, Blob], store: Store) -> None:
+    check_blobs(missing.values(), store)
     with namespace.workspace(store, "trees") as work:
         layers = [
             {

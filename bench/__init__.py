@@ -1,0 +1,1 @@
+"""The benchmark: Lapstrake beside Docker with pip and Docker with uv. See docs/performance.md."""
