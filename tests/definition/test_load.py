@@ -182,3 +182,12 @@ def test_missing_repository_is_a_user_error(tmp_path: Path) -> None:
 def test_yaml_bombs_and_self_references_end(write: Write) -> None:
     root = write(base(i="a: &a [*a]\n"))
     assert "images/i/image.yaml:1: " in problems(root)[0]
+
+
+def test_a_version_that_yaml_takes_for_a_number(write: Write) -> None:
+    root = write(base() | {"lapstrake.yaml": "name: fam\nversion: 1.0\n"})
+    with pytest.raises(
+        DefinitionError, match=r"lapstrake\.yaml:2: 'version' must be text"
+    ) as caught:
+        load(root)
+    assert "quotes" in caught.value.hint

@@ -24,20 +24,20 @@ OTHER = Service.model_validate({"name": "clock", "command": "tick --tock", "user
 
 
 def entries_of(*services: Service) -> dict[str, bytes]:
-    spec = SystemSpec("demo", "1.2", services, b"{}")
+    spec = SystemSpec(services, b"{}")
     return {e.path: e.data or b"" for e in system_entries(spec)}
 
 
 def test_the_same_spec_gives_the_same_entries_sorted_and_without_folders() -> None:
-    one = system_entries(SystemSpec("demo", "1.2", (MAIN, OTHER), b"{}"))
-    other = system_entries(SystemSpec("demo", "1.2", (OTHER, MAIN), b"{}"))
+    one = system_entries(SystemSpec((MAIN, OTHER), b"{}"))
+    other = system_entries(SystemSpec((OTHER, MAIN), b"{}"))
     assert one == other
     assert [e.path for e in one] == sorted(e.path for e in one)
     assert {e.type for e in one} == {"file"}
 
 
 def test_programs_are_executable_and_nothing_else_is() -> None:
-    modes = {e.path: e.mode for e in system_entries(SystemSpec("d", "1", (MAIN,), b""))}
+    modes = {e.path: e.mode for e in system_entries(SystemSpec((MAIN,), b""))}
     executable = {path for path, mode in modes.items() if mode == 0o755}
     assert executable == {f"/usr/lib/lapstrake/{p}" for p in ("boot", "service", "session", "sshd")}
     assert {m for p, m in modes.items() if p not in executable} == {0o644}
@@ -45,7 +45,7 @@ def test_programs_are_executable_and_nothing_else_is() -> None:
 
 def test_image_json_holds_every_value_as_it_is() -> None:
     found = json.loads(entries_of(MAIN, OTHER)["/etc/lapstrake/image.json"])
-    assert (found["name"], found["version"], found["main"]) == ("demo", "1.2", "web")
+    assert found["main"] == "web"
     web = next(s for s in found["services"] if s["name"] == "web")
     assert (web["command"], web["env"]) == (["serve", NASTY], {"A": NASTY})
 

@@ -94,6 +94,22 @@ def test_malformed_epoch_is_refused(
         plan_of(write(FAMILY))
 
 
+def test_a_runtime_that_adds_no_wheel_adds_no_layer(write: Write) -> None:
+    files = FAMILY | {"runtimes/b/runtime.yaml": "env: {MODEL: b}\n"}
+    closures = CLOSURES | {"b": "server dep", "full": "server dep aa both"}
+    plan = plan_of(write(files), lock(family=resolution(WHEELS, closures)))
+    assert plan.image("b").layers == plan.image("slim").layers
+    assert plan.image("b").id != plan.image("slim").id
+
+
+def test_another_version_of_the_family_changes_no_layer(write: Write) -> None:
+    before = plan_of(write(FAMILY, "one"))
+    changed = FAMILY["lapstrake.yaml"].replace("1.0.dev1", "1.0.1")
+    after = plan_of(write(FAMILY | {"lapstrake.yaml": changed}, "two"))
+    assert [x.id for x in before.layers] == [x.id for x in after.layers]
+    assert before.image("a").id != after.image("a").id
+
+
 def test_apt_of_one_runtime_is_shared_with_the_full_image(write: Write) -> None:
     files = FAMILY | {"runtimes/b/runtime.yaml": "apt: [libx]\npython: {requirements: [bb]}\n"}
     locked = lock(apt={"b": [deb("libx")]}, family=resolution(WHEELS, CLOSURES))

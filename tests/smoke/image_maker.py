@@ -59,7 +59,7 @@ class Maker:
         **changes: object,
     ) -> ImagePlan:
         """base with services, with files over it, and with other facts about it."""
-        spec = SystemSpec("base", "1", tuple(services), b'{"spdxVersion": "SPDX-2.3"}')
+        spec = SystemSpec(tuple(services), b'{"spdxVersion": "SPDX-2.3"}')
         layers = (*self.base.layers[:-1], Files("system", system_entries(spec)))
         if files:
             layers = (*layers, Files("extra", tuple(sorted(files, key=lambda e: e.path))))

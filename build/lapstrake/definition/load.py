@@ -123,6 +123,8 @@ def _problem(source: Source, loc: tuple[str | int, ...], kind: str, message: str
 def _hint(kind: str) -> str:
     if kind == "extra_forbidden":
         return "`lapstrake schema` prints the keys that there are"
+    if kind == "string_type":
+        return "YAML takes it for a number or another type: put it in quotes"
     return ""
 
 

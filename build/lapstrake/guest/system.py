@@ -110,17 +110,14 @@ stdout_logfile_maxbytes=0
 
 @dataclass(frozen=True)
 class SystemSpec:
-    """What differs between the system layers of two images.
+    """What differs between the system layers of two images: all of it, so that those of two
+    images that run and hold the same are one blob.
 
     Attributes:
-        name: the image's.
-        version: the family's.
         services: what the image runs; at most one is the main one.
         sbom: the software bill of materials, an SPDX document in JSON.
     """
 
-    name: str
-    version: str
     services: tuple[Service, ...]
     sbom: bytes
 
@@ -160,11 +157,9 @@ def service_config(service: Service) -> str:
 
 
 def image_json(spec: SystemSpec) -> bytes:
-    """The image's own description: name, version, services, the main service's name or null."""
+    """The image's own description: services, and the main one's name or null."""
     main = next((s.name for s in spec.services if s.main), None)
     value = {
-        "name": spec.name,
-        "version": spec.version,
         "main": main,
         "services": [
             s.model_dump(mode="json", include={"name", "command", "env", "directory", "ports"})

@@ -88,8 +88,7 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
     annotations = _annotations(repo, name, epoch)
     suite = repo.ancestry(name)[0].spec.root
     distro = SUITES.get((suite.suite or "") if suite else "", "linux").rstrip("0123456789.")
-    bill = sbom(f"{repo.family.name}-{name}", debs, wheels, distro)
-    spec = SystemSpec(name=name, version=repo.family.version, services=services, sbom=bill)
+    spec = SystemSpec(services=services, sbom=sbom(debs, wheels, distro))
     system = Files("system: boot, services, SSH", system_entries(spec))
     return ImagePlan(
         name=name,

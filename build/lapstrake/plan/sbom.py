@@ -1,7 +1,7 @@
 """A software bill of materials, from the lock: SPDX 2.3 as JSON.
 
-It says what the image was made from, by name, version and SHA-256. It holds no time and no
-address, so it is the same wherever the image is built.
+It says what the image was made from, by name, version and SHA-256. It holds no time, no address
+and no name of the image: two images of the same content have the same bill, and so one blob.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ import json
 import re
 from collections.abc import Iterable
 
+from lapstrake.layers.kinds import digest_of
 from lapstrake.lock.model import Deb, Wheel
 
 _Package = dict[str, object]
 
 
-def sbom(name: str, debs: Iterable[Deb], wheels: Iterable[Wheel], distro: str) -> bytes:
-    """The document for one image; packages sorted by kind and name."""
+def sbom(debs: Iterable[Deb], wheels: Iterable[Wheel], distro: str) -> bytes:
+    """The document for one image; packages as they are given, Debian's first."""
     packages = [_deb(d, distro) for d in debs] + [_wheel(w) for w in wheels]
     document = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
-        "name": name,
-        "documentNamespace": f"urn:lapstrake:{name}",
+        "name": "packages of this image",
+        "documentNamespace": f"urn:lapstrake:sbom:{digest_of(packages)}",
         "creationInfo": {"created": "1980-01-01T00:00:00Z", "creators": ["Tool: lapstrake"]},
         "packages": packages,
         "relationships": [
