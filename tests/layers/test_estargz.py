@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from lapstrake.errors import UserError
 from lapstrake.layers.estargz import CHUNK, Entry, LayerWriter, Origin
+from lapstrake.layers.toc import RESERVED
 from lapstrake.store.records import Blob
 
 quick = settings(
@@ -216,13 +217,28 @@ def test_a_stream_is_as_good_as_bytes(tmp_path: Path) -> None:
     assert open_layer(tmp_path / "two").read("x") == data
 
 
-names = st.lists(
-    st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
-        lambda part: part not in {".", ".."} and len(part.encode()) < 200
-    ),
-    min_size=1,
-    max_size=4,
-).map("/".join)
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_the_names_that_lazy_pulling_keeps_for_itself(tmp_path: Path, name: str) -> None:
+    entry, data = a_file(name, b"x")
+    with LayerWriter(tmp_path / "layer") as writer:
+        with pytest.raises(UserError, match="keep that name for themselves"):
+            writer.add(entry, data)
+        below, data = a_file(f"below/{name}", b"x")
+        writer.add(below, data)
+    assert open_layer(tmp_path / "layer").read(f"below/{name}") == b"x"
+
+
+names = (
+    st.lists(
+        st.text(
+            st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1
+        ).filter(lambda part: part not in {".", ".."} and len(part.encode()) < 200),
+        min_size=1,
+        max_size=4,
+    )
+    .map("/".join)
+    .filter(lambda name: name not in RESERVED)
+)
 sizes = st.sampled_from([0, 1, 511, 512, 513, 70_000, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
 
 

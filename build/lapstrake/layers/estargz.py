@@ -21,6 +21,7 @@ from types import TracebackType
 import deflate
 from isal import isal_zlib
 
+from lapstrake.errors import UserError
 from lapstrake.layers import toc
 from lapstrake.layers.background import MAPPED_PIECE, Background, Buffer, let_go
 from lapstrake.layers.content import CHUNK, Content, Filing, Origin, chunks
@@ -98,7 +99,7 @@ class LayerWriter:
             UserError: the content isn't what `origin` or the entry's `size` says.
             ValueError: no tar archive can hold the entry.
         """
-        self._write_gap(header(entry))
+        self._write_gap(_header(entry))
         if entry.type != "file":
             self._hashing.do(partial(self._lines.append, toc.line(toc.describe(entry))))
             return
@@ -125,7 +126,7 @@ class LayerWriter:
             UserError: the stream doesn't inflate to just that content.
             ValueError: no tar archive can hold the entry.
         """
-        self._write_gap(header(entry))
+        self._write_gap(_header(entry))
         filing = Filing(entry, origin, self._hashing)
         if entry.size:
             self._flush_gap()
@@ -212,3 +213,14 @@ class LayerWriter:
             unpacked=self._unpacked,
             toc=toc.digest_of(table),
         )
+
+
+def _header(entry: Entry) -> bytes:
+    """An entry's header; `UserError` for the names that eStargz keeps for itself."""
+    if entry.name in toc.RESERVED:
+        raise UserError(
+            f"an image can't have a file /{entry.name}: layers that can be pulled lazily keep "
+            "that name for themselves",
+            "put it below a folder, or call it something else",
+        )
+    return header(entry)

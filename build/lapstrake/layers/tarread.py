@@ -14,7 +14,7 @@ from isal import igzip, isal_zlib
 
 from lapstrake.errors import UserError
 from lapstrake.layers.tarheader import Entry, Type
-from lapstrake.layers.toc import TOC_NAME
+from lapstrake.layers.toc import RESERVED
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -27,9 +27,6 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BUFFER = 1 << 20
 _XATTR = "SCHILY.xattr."
-
-# Bookkeeping of other tools, which means nothing in an image.
-_SKIPPED = {TOC_NAME, ".prefetch.landmark", ".no.prefetch.landmark"}
 
 _TYPES: dict[bytes, Type] = {
     tarfile.LNKTYPE: "hardlink",
@@ -92,7 +89,7 @@ def read_members(stream: BinaryIO) -> Iterator[Member]:
     ) as tar:
         for info in tar:
             name = _relative(info.name)
-            if not name or name in _SKIPPED:
+            if not name or name in RESERVED:
                 continue
             entry = _entry(info, name)
             yield Member(

@@ -14,6 +14,9 @@ from lapstrake.layers.background import Buffer
 from lapstrake.layers.tarheader import Entry
 
 TOC_NAME = "stargz.index.json"
+
+# At a layer's top these tell a runtime that pulls lazily what to do; none is a file of the image.
+RESERVED = frozenset({TOC_NAME, ".prefetch.landmark", ".no.prefetch.landmark"})
 FOOTER_SIZE = 51
 
 _TYPE = {"file": "reg"}
