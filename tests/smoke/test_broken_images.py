@@ -157,7 +157,7 @@ def test_a_container_that_ignores_the_signal_to_stop(maker: Maker) -> None:
     plain = service(ports=[], health=None)
     image = maker.image([plain], [FileEntry.of(CONF, text.encode())])
     _, found = maker.smoke(image, ["services-answer", "stops-in-time"]).checks
-    assert found.expected == "the container to end within 30 s of SIGTERM"
+    assert found.expected == "the container to end within 10 s of SIGTERM"
     assert found.seen == "it had to be killed"
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from lapstrake.smoke.checking import ENDING, Failed, check
 from lapstrake.smoke.context import Context
 
-# What Kubernetes gives a pod by default, in seconds. `docker stop` gives a third of it, which is
-# enough on a machine that does nothing else; a check must also hold on a busy one.
-GRACE = 30
+# What `docker stop` gives a container by default; Kubernetes gives three times as much.
+GRACE = 10
 
 _KILLED = 137
 
