@@ -46,6 +46,10 @@ class FamilyPython(Part):
         pattern=r"^3\.\d+$",
         description="the Python that the root must have; by default the one that it has",
     )
+    bytecode: bool = Field(
+        default=True,
+        description="compile the wheels' modules, so that images start sooner and are a bit larger",
+    )
 
 
 class Layering(Part):

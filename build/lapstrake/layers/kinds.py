@@ -18,8 +18,9 @@ from lapstrake.lock.model import Deb, Wheel
 
 Json = dict[str, object]
 
-# Raised whenever the bytes that a kind's builder writes change for the same inputs.
-RECIPES = {"root": 2, "run": 1, "wheels": 1, "files": 1, "copy": 1}
+# Raised whenever the bytes that a kind's builder writes change for the same inputs; `bytecode` is
+# what wheels' modules are compiled to, and goes with `wheels`.
+RECIPES = {"root": 2, "run": 1, "wheels": 2, "files": 1, "copy": 1, "bytecode": 1}
 
 # The modification time of what comes from wheels and from the repository: neither carries one
 # that two machines agree on, and a zip can hold none before 1980.
@@ -147,28 +148,56 @@ class BuiltWheel:
 
 
 @dataclass(frozen=True)
+class Interpreter:
+    """The image's own Python, which compiles the modules of wheels.
+
+    `version` says what it makes of a source: that of its release, without the distribution's
+    revision (a security update of Debian's Python compiles as the one before), or the digest of
+    the image that it comes in. `path` is where it lies in `layers`, bottom to top.
+    """
+
+    version: str
+    path: str
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
 class Wheels(Layer):
     """`Wheels`: locked wheels laid out as an environment; depends on nothing below it.
 
     `python` is the `3.x` whose environment at `PREFIX` they go into; wheels are sorted by name.
-    `glibc` helps to find them, and is no input: the hashes say which files they are.
+    `glibc` helps to find them, and is no input: the hashes say which files they are. Where there
+    is an `interpreter`, their modules lie beside them compiled; its version alone is an input.
     """
 
     kind = "wheels"
     python: str
     glibc: str
     wheels: tuple[Wheel | BuiltWheel, ...]
+    interpreter: Interpreter | None = None
 
     def inputs(self) -> Json:
-        """The wheels' hashes and the target layout."""
+        """The wheels' hashes, the target layout, and what compiles them."""
         return {
             "python": self.python,
             "prefix": PREFIX,
+            "bytecode": self.interpreter.version if self.interpreter else "",
             "wheels": {
                 w.name: w.inputs() if isinstance(w, BuiltWheel) else f"{w.version} {w.sha256}"
                 for w in self.wheels
             },
         }
+
+
+def bytecode_key(layer: Wheels, wheel: Wheel | BuiltWheel) -> str:
+    """The name (64 hexadecimal digits) of a wheel's compiled modules; of a layer that has them."""
+    source = digest_of(wheel.inputs()) if isinstance(wheel, BuiltWheel) else wheel.sha256
+    return key_of(source, layer.interpreter.version if layer.interpreter else "", layer.python)
+
+
+def key_of(source: str, version: str, python: str) -> str:
+    """See `bytecode_key`; `source` is the wheel's SHA-256, or that of its inputs."""
+    return digest_of({"bytecode": [RECIPES["bytecode"], source, version, python, PREFIX]})
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,13 @@ class WheelFile:
         record = self._new_record(found)
         return found | {record.path: record}
 
+    def modules(self) -> Iterator[tuple[Member, str]]:
+        """The Python modules among its packages: member, and path in the image; by member."""
+        for member in self.archive.members.values():
+            path = self._path(member)
+            if path.endswith(".py") and path.startswith(f"{self._site}/"):
+                yield member, path
+
     def drop(self, placed: Placed | None) -> None:
         """Check a file that was placed and gives way to another."""
         if placed is not None and isinstance(placed.content, Member):

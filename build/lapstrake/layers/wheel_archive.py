@@ -174,7 +174,7 @@ class Archive:
         names: set[str] = set()
         infos = sorted(infos, key=lambda info: info.header_offset)
         ends = [info.header_offset for info in infos[1:]] + [end]
-        for info, limit in zip(infos, ends, strict=True):
+        for info, limit in zip(infos, ends, strict=False):
             self._check_name(info.orig_filename)
             if info.filename in names:
                 raise self.wrong(f"it has two members called {info.filename!r}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from lapstrake.layers.bytecode import Compiled
 from lapstrake.layers.content import Pieces
 from lapstrake.layers.estargz import Entry, LayerWriter
 from lapstrake.layers.kinds import FIXED_MTIME, Wheels
@@ -17,7 +18,7 @@ from lapstrake.layers.wheel import Placed, WheelFile
 from lapstrake.layers.wheel_archive import Archive
 from lapstrake.store.records import Blob
 
-Plan = dict[str, tuple[Placed, WheelFile]]
+Plan = dict[str, tuple[Placed, WheelFile | Compiled]]
 
 
 def write_wheels(
@@ -25,6 +26,7 @@ def write_wheels(
     paths: Mapping[str, Path],
     out: Path,
     tick: Callable[[int], None] | None = None,
+    compiled: Mapping[str, Path] | None = None,
 ) -> Blob:
     """Write the layer of some wheels to `out`.
 
@@ -35,12 +37,13 @@ def write_wheels(
         paths: the wheels' files by name; the files' own names stand in messages.
         out: the blob.
         tick: called with the number of compressed bytes just written.
+        compiled: the wheels' compiled modules by name, as the cache keeps them.
 
     Raises:
         UserError: a wheel is corrupt, breaks the specification, or would leave the environment.
     """
     with ExitStack() as stack:
-        plan = _plan(layer, paths, stack)
+        plan = _plan(layer, paths, compiled or {}, stack)
         _check_folders(plan)
         folders = dict(parents_of(plan))
         with LayerWriter(out, tick) as writer:
@@ -52,17 +55,27 @@ def write_wheels(
     return writer.blob
 
 
-def _plan(layer: Wheels, paths: Mapping[str, Path], stack: ExitStack) -> Plan:
+def _plan(
+    layer: Wheels, paths: Mapping[str, Path], compiled: Mapping[str, Path], stack: ExitStack
+) -> Plan:
     plan: Plan = {}
     for name in sorted(wheel.name for wheel in layer.wheels):
         archive = stack.enter_context(Archive(paths[name]))
         wheel = WheelFile(archive, name, layer.python)
-        for path, placed in wheel.lay_out().items():
-            if path in plan:
-                before, owner = plan[path]
-                owner.drop(before)
-            plan[path] = placed, wheel
+        if name in compiled:
+            known = (path for _, path in wheel.modules())
+            modules = Compiled(stack.enter_context(Archive(compiled[name])), known)
+            _place(plan, modules.lay_out(), modules)
+        _place(plan, wheel.lay_out(), wheel)
     return plan
+
+
+def _place(plan: Plan, files: Mapping[str, Placed], owner: WheelFile | Compiled) -> None:
+    for path, placed in files.items():
+        if path in plan:
+            before, other = plan[path]
+            other.drop(before)
+        plan[path] = placed, owner
 
 
 def _check_folders(plan: Plan) -> None:
@@ -73,7 +86,7 @@ def _check_folders(plan: Plan) -> None:
         raise wheel.wrong(f"/{path} is a file in it and a folder elsewhere")
 
 
-def _write(writer: LayerWriter, placed: Placed, wheel: WheelFile) -> None:
+def _write(writer: LayerWriter, placed: Placed, wheel: WheelFile | Compiled) -> None:
     mode = 0o755 if placed.executable else 0o644
     entry = Entry(placed.path, "file", mode, FIXED_MTIME, size=placed.size)
     member = placed.content

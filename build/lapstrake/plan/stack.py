@@ -21,6 +21,7 @@ from lapstrake.layers.kinds import (
     Copy,
     FileEntry,
     Files,
+    Interpreter,
     Layer,
     Pulled,
     Run,
@@ -29,6 +30,7 @@ from lapstrake.layers.kinds import (
 from lapstrake.lock.model import Deb, Lock, Resolution, Wheel
 from lapstrake.plan.grouping import Group, fit_budget, group_wheels
 from lapstrake.plan.sources import SourceFiles
+from lapstrake.plan.tags import upstream_version
 
 # Layers of an image besides its wheels' for which the budget keeps room: the system layer.
 _ON_TOP = 1
@@ -186,22 +188,45 @@ class Stacks:
             title = f"{group.wheels[0].name} {group.wheels[0].version}"
         else:
             title = f"{len(parts)} wheels of {_listed(group.images)}"
-        return Wheels(title, found.python, found.glibc, parts)
+        return Wheels(
+            title, found.python, found.glibc, parts, self._interpreter(image, found.python)
+        )
 
     def _wheel(self, wheel: Wheel, found: Resolution, image: ImageDef) -> Wheel | BuiltWheel:
         if not wheel.is_source:
             return wheel
+        return BuiltWheel(wheel, found.build, self._system(image))
+
+    def _system(self, image: ImageDef) -> tuple[Layer, ...]:
+        """An image's operating system: its root, and the packages over it."""
         first = self.repo.ancestry(image.name)[0]
-        chain = [i for i in self.repo.ancestry(image.name) if i.spec.apt]
         root = self._stack(first.name, self.repo.resolution(first.name))[:1]
-        for part in chain:
-            root = (*root, *self._apt((part,), root))
-        return BuiltWheel(wheel, found.build, root)
+        for part in self.repo.ancestry(image.name):
+            root = (*root, *(self._apt((part,), root) if part.spec.apt else ()))
+        return root
+
+    def _interpreter(self, image: ImageDef, python: str) -> Interpreter | None:
+        """What compiles an image's modules: the Python of its packages, or of its root image."""
+        if not self.repo.family.python.bytecode:
+            return None
+        system = self._system(image)
+        for number, layer in enumerate(system):
+            for deb in layer.debs if isinstance(layer, Bootstrap | Run) else ():
+                if deb.name == f"python{python}-minimal":
+                    version = f"cpython {upstream_version(deb.version)}"
+                    return Interpreter(version, f"/usr/bin/python{python}", system[: number + 1])
+        root = system[0]
+        if not isinstance(root, Pulled):
+            return None
+        return Interpreter(root.digest, self._python_path(image), (root,))
+
+    def _python_path(self, image: ImageDef) -> str:
+        first = self.repo.ancestry(image.name)[0].spec.root
+        return (first.interpreter if first else None) or "/usr/bin/python3"
 
     def _environment(self, image: ImageDef, python: str) -> Layer:
         """The frame of the virtual environment that the wheels go into (PEP 405)."""
-        first = self.repo.ancestry(image.name)[0].spec.root
-        interpreter = (first.interpreter if first else None) or "/usr/bin/python3"
+        interpreter = self._python_path(image)
         home = interpreter.rpartition("/")[0]
         config = f"home = {home}\ninclude-system-site-packages = false\nversion = {python}\n"
         entries = (

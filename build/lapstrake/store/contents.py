@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lapstrake.layers.kinds import digest_of
+from lapstrake.layers.kinds import digest_of, key_of
 from lapstrake.store.records import LayerRecord
 from lapstrake.store.store import Store
 
 # From what is made again most easily to what is hardest won.
-PARTS = ("trees", "images", "wheels", "debs", "blobs")
+PARTS = ("trees", "bytecode", "images", "wheels", "debs", "blobs")
 
 _FOLDERS = {"blobs": "blobs/sha256"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -160,11 +160,16 @@ def _hashes(value: object) -> Iterator[str]:
 
 
 def _keys(inputs: Mapping[str, object]) -> Iterator[str]:
-    """What wheels that were built for a layer lie under: the hash of their own inputs."""
+    """What was made on the way to a layer lies under: built wheels, compiled modules."""
     wheels = inputs.get("wheels")
+    version, python = str(inputs.get("bytecode", "")), str(inputs.get("python", ""))
     for wheel in wheels.values() if isinstance(wheels, Mapping) else ():
-        if isinstance(wheel, Mapping):
-            yield digest_of(wheel)
+        built = isinstance(wheel, Mapping)
+        source = digest_of(wheel) if built else str(wheel).rpartition(" ")[2]
+        if built:
+            yield source
+        if version:
+            yield key_of(source, version, python)
 
 
 def _files(path: Path) -> Iterator[tuple[Inode, int]]:

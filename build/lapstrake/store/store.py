@@ -27,7 +27,17 @@ _PATIENCE = 0.05
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSALS = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
-_FOLDERS = ("blobs/sha256", "layers", "wheels", "debs", "trees", "images", "locks", "tmp")
+_FOLDERS = (
+    "blobs/sha256",
+    "bytecode",
+    "debs",
+    "images",
+    "layers",
+    "locks",
+    "tmp",
+    "trees",
+    "wheels",
+)
 
 
 def default_root() -> Path:
@@ -58,6 +68,10 @@ class Store:
     def wheel(self, sha256: str, filename: str) -> Path:
         """Where a downloaded wheel lies (or would lie), under its own name."""
         return self.root / "wheels" / sha256 / filename
+
+    def bytecode(self, key: str) -> Path:
+        """Where the zip of a wheel's compiled modules lies; `key` is its `bytecode_key`."""
+        return self.root / "bytecode" / f"{key}.zip"
 
     def deb(self, sha256: str) -> Path:
         """Where a downloaded Debian package lies (or would lie)."""

@@ -16,7 +16,7 @@ from lapstrake.engines.schedule import Task, run_tasks
 from lapstrake.errors import UserError
 from lapstrake.layers.table import read_table
 from lapstrake.layers.tarread import open_layer
-from lapstrake.store.contents import Contents, Entry, Known, read_contents
+from lapstrake.store.contents import PARTS, Contents, Entry, Known, read_contents
 from lapstrake.store.gc import remove_entries
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store, writing
@@ -54,7 +54,7 @@ def verify(store: Store, jobs: int) -> Verdict:
     tasks = [Task(key, check, frozenset(), weight) for key, check, weight in checks]
     run_tasks(tasks, jobs)
     faults = [*found.faults, *_record_faults(contents)]
-    checked = {p: len(contents.part(p)) for p in ("blobs", "wheels", "debs", "images")}
+    checked = {p: len(contents.part(p)) for p in PARTS if p != "trees"}
     return Verdict(checked | {"records": len(contents.records)}, tuple(sorted(faults)))
 
 
@@ -115,6 +115,7 @@ class _Verification:
         """A key, a check and its bytes, for each entry."""
         kinds = {
             "blobs": self._blob,
+            "bytecode": self._bytecode,
             "wheels": self._wheel,
             "debs": self._deb,
             "images": self._image,
@@ -172,11 +173,11 @@ class _Verification:
         """Whether it is a wheel built here, and whole: such lie under the hash of their inputs."""
         if entry.hash in self._downloads or len(list(entry.path.glob("*.whl"))) != 1:
             return False
-        try:
-            with zipfile.ZipFile(path) as archive:
-                return archive.testzip() is None
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError):
-            return False
+        return _is_whole_zip(path)
+
+    def _bytecode(self, entry: Entry) -> None:
+        if not _is_whole_zip(entry.path):
+            self._bad(entry, "is no intact zip")
 
     def _deb(self, entry: Entry) -> None:
         if entry.name != f"{entry.hash}.deb" or _sha256(entry.path) != entry.hash:
@@ -189,6 +190,14 @@ class _Verification:
                 self._bad(entry, f"its blob {path.name} has other bytes")
         if not (entry.path / "manifest.json").is_file():
             self._bad(entry, "has no manifest")
+
+
+def _is_whole_zip(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError):
+        return False
 
 
 def _sha256(path: Path) -> str:

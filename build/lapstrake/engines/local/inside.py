@@ -28,6 +28,7 @@ Job = Callable[[Json, Tick], Json]
 # Jobs by name; what they need is imported when one is asked for.
 _JOBS = {
     "bootstrap": "lapstrake.engines.local.bootstrap:bootstrap_inside",
+    "bytecode": "lapstrake.engines.local.bytecode:compile_inside",
     "remove": "lapstrake.engines.local.inside:remove_inside",
     "run": "lapstrake.engines.local.run:run_inside",
     "unpack": "lapstrake.engines.local.trees:unpack_inside",
