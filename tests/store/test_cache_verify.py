@@ -62,7 +62,14 @@ def test_a_good_cache(store: Store, build: Build, tmp_path: Path) -> None:
     store.deb(hashlib.sha256(data).hexdigest()).write_bytes(data)
     verdict = verify(store, 2)
     assert verdict.faults == ()
-    assert verdict.checked == {"blobs": 2, "wheels": 1, "debs": 1, "images": 0, "records": 2}
+    assert verdict.checked == {
+        "bytecode": 0,
+        "blobs": 2,
+        "wheels": 1,
+        "debs": 1,
+        "images": 0,
+        "records": 2,
+    }
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.6, 0.999])
