@@ -11,26 +11,31 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lapstrake import process
-from lapstrake.layers.kinds import FileEntry, Files
-from lapstrake.store.store import Store
-from lapstrake_release.registry import Registry, Repository
+from small_root import push_root, python_of_this_machine
+
 from support.registry import serve_registry
 from support.tiny import Answer, Request, serve, sha256, wheel
-from support.tinyimages import built, image
 
-_PROGRAMS = ("/bin/sh", "/usr/bin/env", "/bin/cat", "/bin/sleep")
 _WHEELS = ("alpha", "beta", "gamma", "delta")
 _WHEEL_BYTES = 1_500_000
+
+# Modules that each wheel has a copy of: classes, annotations, sets and long functions among them.
+_MODULES = ("argparse.py", "enum.py", "json/decoder.py", "keyword.py", "tokenize.py")
+
+# Sets of strings are what a compiler may order by their hashes.
+_MODULE = b"""\
+def known(word: str) -> bool:
+    return word in {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"}
+"""
 
 _FILES = {
     "lapstrake.yaml": "name: small\nversion: 1.0.0\n",
     "images/base/image.yaml": """\
-root: {{image: "{registry}/root:1", python: "3.11", os: debian12}}
+root: {{image: "{registry}/root:1", python: "{python}", os: debian12}}
 files: [{{from: hello, to: /srv/hello}}]
 run: ["echo made > /made; : {mark}; sleep 0.2"]
 env: {{LANG: C.UTF-8}}
@@ -174,9 +179,11 @@ def clean_environment(folder: Path) -> dict[str, str]:
 def serve_family(folder: Path) -> Iterator[Family]:
     """The family, its registry and its index, as long as the context lasts."""
     wheels = folder / "wheels"
+    modules = {name: (python_of_this_machine()[1] / name).read_bytes() for name in _MODULES}
     for number, name in enumerate(_WHEELS):
-        body = random.Random(number).randbytes(_WHEEL_BYTES).hex().encode()  # noqa: S311
-        wheel(wheels, name, "1.0", body=b"x = '" + body + b"'\n")
+        data = random.Random(number).randbytes(_WHEEL_BYTES).hex().encode()  # noqa: S311
+        files = {f"{name}/{n}": content for n, content in modules.items()}
+        wheel(wheels, name, "1.0", body=_MODULE, more={**files, f"{name}/data": data})
     with serve_registry(folder / "registry") as registry, serve(simple_index(wheels)) as index:
         push_root(folder, registry)
         mark = f"mark-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
@@ -200,27 +207,7 @@ def write_repository(root: Path, registry: str, mark: str) -> Path:
     for name, text in _FILES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.format(registry=registry, mark=mark))
+        path.write_text(
+            text.format(registry=registry, mark=mark, python=python_of_this_machine()[0])
+        )
     return root
-
-
-def push_root(folder: Path, registry: str) -> None:
-    """Push `root:1`: this machine's own shell, with just the libraries that it needs."""
-    store = Store(folder / "root-cache")
-    layer = Files("root", tuple(sorted(_root_entries(_PROGRAMS), key=lambda e: e.path)))
-    plan = image("root", "unused")
-    plan = type(plan)(**{**plan.__dict__, "layers": (layer,)})
-    found = built(folder / "root-dist", store, plan)
-    target = Registry(Repository(registry, "root"))
-    target.push(folder / "root-dist", found.images[0], "1")
-
-
-def _root_entries(programs: Sequence[str]) -> Iterator[FileEntry]:
-    libraries: set[str] = set()
-    for program in programs:
-        yield FileEntry.of(program, Path(program).read_bytes(), 0o755)
-        libraries |= set(re.findall(r"(/lib\S+) \(0x", process.run(["ldd", program]).stdout))
-    for library in sorted(libraries):
-        yield FileEntry.of(library, Path(library).read_bytes(), 0o755)
-    for name in ("/etc", "/tmp", "/srv"):
-        yield FileEntry(name, 0o755, "dir")

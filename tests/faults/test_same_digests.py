@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,15 @@ def test_a_given_epoch_is_honoured_and_a_malformed_one_refused(
         said = family.build(tmp_path / "c", tmp_path / "c", env={"SOURCE_DATE_EPOCH": wrong})
         assert said.returncode == 1
         assert said.stderr.startswith("error: SOURCE_DATE_EPOCH is ")
+
+
+def test_the_family_has_compiled_modules(family: Family, tmp_path: Path) -> None:
+    """So that the tests above are about them, too."""
+    said = family.build(tmp_path / "cache", tmp_path / "dist")
+    assert said.returncode == 0, said.stderr
+    kept = list((tmp_path / "cache/bytecode").glob("*.zip"))
+    assert len(kept) == 4
+    for path in kept:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2].partition(".")[0] for name in archive.namelist()}
+            assert names == {"__init__", "argparse", "decoder", "enum", "keyword", "tokenize"}

@@ -10,7 +10,7 @@ import ssl
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,8 +32,9 @@ def wheel(
     extras: Sequence[str] = (),
     tag: str = "py3-none-any",
     body: bytes = b"",
+    more: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write a wheel with one module; `requires` are its Requires-Dist lines."""
+    """Write a wheel with one module; `requires` are its Requires-Dist lines, `more` its files."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-{tag}.whl"
     info = f"{name}-{version}.dist-info"
@@ -42,6 +43,7 @@ def wheel(
     lines += [f"Requires-Dist: {r}" for r in requires]
     files = {
         f"{name}/__init__.py": body,
+        **(more or {}),
         f"{info}/METADATA": "\n".join([*lines, ""]).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
     }
