@@ -207,7 +207,7 @@ def test_the_command_names_what_is_bad(
         done = CliRunner().invoke(cli, ["cache", "verify", *args], standalone_mode=False)
         return int(done.return_value or 0), done.stdout
 
-    assert run() == (0, "2 blobs, 0 wheels, 0 debs, 0 images, 2 records: all good\n")
+    assert run() == (0, "2 blobs, 0 debs, 0 wheels, 0 images, 0 bytecode, 2 records: all good\n")
     flip(path, 10)
     code, out = run()
     assert code == 1

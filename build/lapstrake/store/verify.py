@@ -54,7 +54,7 @@ def verify(store: Store, jobs: int) -> Verdict:
     tasks = [Task(key, check, frozenset(), weight) for key, check, weight in checks]
     run_tasks(tasks, jobs)
     faults = [*found.faults, *_record_faults(contents)]
-    checked = {p: len(contents.part(p)) for p in PARTS if p != "trees"}
+    checked = {p: len(contents.part(p)) for p in reversed(PARTS) if p != "trees"}
     return Verdict(checked | {"records": len(contents.records)}, tuple(sorted(faults)))
 
 
