@@ -27,7 +27,15 @@ def base(**files: str) -> dict[str, str]:
 
 def test_this_repository_loads(top: Path) -> None:
     repo = load(top)
-    assert list(repo.images) == ["base", "full", "lightgbm", "sklearn", "slim", "xgboost"]
+    assert list(repo.images) == [
+        "base",
+        "full",
+        "lightgbm",
+        "sklearn",
+        "slim",
+        "toolchain",
+        "xgboost",
+    ]
     assert repo.united("full") == ("lightgbm", "sklearn", "xgboost")
     assert [i.name for i in repo.ancestry("xgboost")] == ["base", "slim", "xgboost"]
     assert repo.images["xgboost"].extends == "slim"

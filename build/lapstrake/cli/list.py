@@ -23,6 +23,7 @@ def command(directory: Path, as_json: bool) -> None:
             "extends": i.extends,
             "unites": list(repo.united(i.name)),
             "apart": i.spec.apart,
+            "optional": i.spec.optional,
             "file": i.source.name,
             "description": i.spec.description,
         }
@@ -38,4 +39,5 @@ def command(directory: Path, as_json: bool) -> None:
 
 
 def _kind(row: dict[str, object]) -> str:
-    return f"{row['kind']}, apart" if row["apart"] else str(row["kind"])
+    words = [str(row["kind"]), *(word for word in ("apart", "optional") if row[word])]
+    return ", ".join(words)

@@ -99,8 +99,8 @@ def _check_references(repo: Repository, image: ImageDef) -> Iterator[Problem]:
     elif circle := _circle(repo, image):
         chain = " → ".join(circle)
         yield image.problem(f"{_edge(image, circle[1])} goes in a circle: {chain}", "extends")
-    elif _extends_apart(repo, image):
-        text = f"{image.extends!r} is set apart; what extends it must be apart too"
+    elif word := _extends_alone(repo, image):
+        text = f"{image.extends!r} is {word}; what extends it must be so too"
         yield image.problem(text, "extends")
     if image.spec.runtimes == "all":
         return
@@ -108,14 +108,19 @@ def _check_references(repo: Repository, image: ImageDef) -> Iterator[Problem]:
         other = repo.images.get(name)
         if other is None or other.kind != "runtime":
             yield image.problem(f"there is no runtime {name!r}", "runtimes", index)
-        elif other.spec.apart:
-            text = f"{name!r} is set apart, so it can't be united with others"
+        elif other.spec.apart or other.spec.optional:
+            word = "set apart" if other.spec.apart else "optional"
+            text = f"{name!r} is {word}, so it can't be united with others"
             yield image.problem(text, "runtimes", index)
 
 
-def _extends_apart(repo: Repository, image: ImageDef) -> bool:
+def _extends_alone(repo: Repository, image: ImageDef) -> str:
+    """What the image below is that this one isn't; empty where there is nothing."""
     parent = repo.images[image.extends] if image.extends else None
-    return parent is not None and parent.spec.apart and not image.spec.apart
+    if parent is not None and parent.spec.apart and not image.spec.apart:
+        return "set apart"
+    optional = parent is not None and parent.spec.optional and not image.spec.optional
+    return "optional" if optional else ""
 
 
 def _edges(repo: Repository, image: ImageDef) -> list[str]:
@@ -123,7 +128,7 @@ def _edges(repo: Repository, image: ImageDef) -> list[str]:
     spec = image.spec
     names = [image.extends] if image.extends else []
     if spec.runtimes == "all":
-        names += [n for n, i in repo.images.items() if i.kind == "runtime" and not i.spec.apart]
+        names += repo.joinable
     else:
         names += spec.runtimes
     return [n for n in (*names, *(c.image for c in spec.copy_)) if n in repo.images]

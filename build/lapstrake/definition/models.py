@@ -247,6 +247,10 @@ class Image(Part):
     apart: bool = Field(
         default=False, description="resolve its wheels alone, and leave it out of `runtimes: all`"
     )
+    optional: bool = Field(
+        default=False,
+        description="resolve its wheels alone, and build it only where it is named: for tools",
+    )
     apt: list[DebianPackage] = Field(default=[], description="Debian packages over the one below")
     python: PythonSpec = Field(default=PythonSpec(), description="its Python packages")
     copy_: list[CopySpec] = Field(

@@ -77,17 +77,25 @@ class Repository:
 
     def _united_by(self, image: ImageDef) -> tuple[str, ...]:
         if image.spec.runtimes == "all":
-            return self._joinable
+            return self.joinable
         return tuple(sorted(image.spec.runtimes))
 
     @cached_property
-    def _joinable(self) -> tuple[str, ...]:
-        return tuple(n for n, i in self.images.items() if i.kind == "runtime" and not i.spec.apart)
+    def joinable(self) -> tuple[str, ...]:
+        """The runtimes that `runtimes: all` unites."""
+        return tuple(n for n, i in self.images.items() if i.kind == "runtime" and not _alone(i))
 
     def resolution(self, name: str) -> str:
-        """The resolution that an image's wheels come from: `family`, or a runtime set apart."""
-        apart = [i.name for i in self.ancestry(name) if i.spec.apart]
-        return apart[-1] if apart else "family"
+        """The resolution that an image's wheels come from: `family`, or its own."""
+        alone = [i.name for i in self.ancestry(name) if _alone(i)]
+        return alone[-1] if alone else "family"
+
+    @cached_property
+    def default(self) -> frozenset[str]:
+        """The names of the images that are built where none is named."""
+        return frozenset(
+            n for n in self.images if not any(i.spec.optional for i in self.ancestry(n))
+        )
 
     def path(self, image: ImageDef, written: str) -> Path:
         """A path as an image's file writes it: below its folder, or with `//` below the top."""
@@ -98,3 +106,8 @@ class Repository:
     def relative(self, path: Path) -> str:
         """A path as the user knows it."""
         return relative_to(path, self.root)
+
+
+def _alone(image: ImageDef) -> bool:
+    """Whether the family's versions are no matter to an image, nor its own to the family."""
+    return image.spec.apart or image.spec.optional

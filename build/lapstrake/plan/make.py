@@ -26,7 +26,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def make_plan(repo: Repository, lock: Lock, names: Sequence[str] = ()) -> Plan:
-    """The plan of the images `names`, or of all.
+    """The plan of the images `names`, or of all but the optional ones.
 
     Raises:
         UserError: an unknown name, a malformed SOURCE_DATE_EPOCH, an image that can't be laid
@@ -36,7 +36,7 @@ def make_plan(repo: Repository, lock: Lock, names: Sequence[str] = ()) -> Plan:
         repo.image(name)
     epoch = source_date_epoch(lock.epoch)
     stacks = Stacks(repo, lock.model_copy(update={"epoch": epoch}))
-    chosen = set(names) or set(repo.images)
+    chosen = set(names) or repo.default
     images = tuple(_image(repo, stacks, n, epoch) for n in _ordered(repo) if n in chosen)
     _distinct_tags(images)
     return Plan(
