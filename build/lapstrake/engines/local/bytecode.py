@@ -21,6 +21,8 @@ from lapstrake.store.store import Store, writing
 
 Json = dict[str, object]
 
+_HINT = "is it in the image's root? `python.bytecode: false` in lapstrake.yaml does without"
+
 # In the root, where /tmp is the job's alone.
 _OUT = "/tmp/out"  # noqa: S108
 
@@ -92,7 +94,8 @@ def compile_inside(arguments: Json, _: object) -> Json:
     out.mkdir()
     jobs = str(cast("int", arguments["jobs"]))
     args = [cast("str", arguments["python"]), "-sS", "-Wignore", code, jobs, shown, _OUT]
-    root.run(args, base_environment(FIXED_MTIME), "the image's Python can't compile its packages")
+    failure = "the image's Python can't compile its packages"
+    root.run(args, base_environment(FIXED_MTIME), failure, _HINT)
     for pack in (work / "in").iterdir():
         made = out / pack.name
         # a link in its place could lead anywhere here

@@ -105,7 +105,9 @@ class Root:
         mounts.bind(source, target, flags=mounts.RDONLY | mounts.NOSUID | mounts.NODEV)
         return f"{SHOWN}/{name}"
 
-    def run(self, args: Sequence[str], env: Mapping[str, str], failure: str) -> None:
+    def run(
+        self, args: Sequence[str], env: Mapping[str, str], failure: str, hint: str = ""
+    ) -> None:
         """Run a command in the root, with `env` over the network's settings as environment.
 
         Raises:
@@ -123,7 +125,7 @@ class Root:
                 pass
         if child.returncode != 0:
             tail = self._printed(start)[-_TAIL_LINES:]
-            raise UserError(f"{failure} (exit {child.returncode})", "", tuple(tail))
+            raise UserError(f"{failure} (exit {child.returncode})", hint, tuple(tail))
 
     def finish(self) -> Path:
         """End what still runs in the root, and take it apart; the folder with what changed."""
