@@ -8,6 +8,7 @@ import time
 
 import click
 
+from lapstrake.cli import cache_share
 from lapstrake.cli.common import existing_store
 from lapstrake.errors import Exit, UserError
 from lapstrake.report import console
@@ -56,7 +57,11 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
 
 @click.group("cache")
 def command() -> None:
-    """What lies in the cache; check it, and remove what is not needed."""
+    """What lies in the cache; check it, share it, and remove what is not needed."""
+
+
+command.add_command(cache_share.push_command)
+command.add_command(cache_share.pull_command)
 
 
 @command.command("stats")

@@ -34,7 +34,7 @@ def client(env: Mapping[str, str] = os.environ, insecure: Iterable[str] = ()) ->
         verify=_context(env),
         mounts=mounts,
         limits=limits,
-        timeout=httpx.Timeout(_stall(env), pool=None),
+        timeout=httpx.Timeout(stall(env), pool=None),
         follow_redirects=True,
         headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
     )
@@ -68,7 +68,8 @@ def _context(env: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
-def _stall(env: Mapping[str, str]) -> float:
+def stall(env: Mapping[str, str] = os.environ) -> float:
+    """Seconds without a byte after which a connection has stalled."""
     for name in ("LAPSTRAKE_TIMEOUT", "UV_HTTP_TIMEOUT"):
         try:
             return float(env[name])

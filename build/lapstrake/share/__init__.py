@@ -1,0 +1,1 @@
+"""Layers shared between caches through a repository of a registry."""
