@@ -60,7 +60,7 @@ def test_a_full_cache(family: Family, tmp_path: Path, megabytes: int) -> None:
         check_clean(cache, out)
 
 
-@pytest.mark.parametrize("megabytes", [1, 4])
+@pytest.mark.parametrize("megabytes", [1, 8])
 def test_a_full_disk_for_dist(family: Family, tmp_path: Path, megabytes: int) -> None:
     cache, out = tmp_path / "cache", tmp_path / "disk/dist"
     with small_disk(tmp_path / "disk", megabytes * _MB):

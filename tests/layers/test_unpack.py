@@ -170,6 +170,16 @@ def test_a_damaged_layer_is_named(into: Path, tmp_path: Path, damage: str) -> No
         unpack(blob, into)
 
 
+def test_damage_within_a_files_content_is_named(into: Path, tmp_path: Path) -> None:
+    blob = make_layer(tmp_path / "blob", [file("a", os.urandom(200_000).hex().encode())])
+    data = bytearray(blob.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 64] = bytes(64)
+    blob.write_bytes(data)
+    with pytest.raises(UserError, match="the layer blob is damaged"):
+        unpack(blob, into)
+
+
 def test_a_layer_compressed_with_zstd_is_refused(into: Path, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
     with pytest.raises(UserError, match="zstd"):

@@ -69,6 +69,7 @@ def test_a_good_cache(store: Store, build: Build, tmp_path: Path) -> None:
         "debs": 1,
         "images": 0,
         "records": 2,
+        "trees": 0,
     }
 
 
@@ -207,7 +208,8 @@ def test_the_command_names_what_is_bad(
         done = CliRunner().invoke(cli, ["cache", "verify", *args], standalone_mode=False)
         return int(done.return_value or 0), done.stdout
 
-    assert run() == (0, "2 blobs, 0 debs, 0 wheels, 0 images, 0 bytecode, 2 records: all good\n")
+    counts = "2 blobs, 0 debs, 0 wheels, 0 images, 0 bytecode, 0 trees, 2 records"
+    assert run() == (0, f"{counts}: all good\n")
     flip(path, 10)
     code, out = run()
     assert code == 1

@@ -114,7 +114,8 @@ def verify_command(ctx: click.Context, mend: bool, as_json: bool) -> None:
 
     Blobs against their digests, and against diffID, sizes and table of contents in their records;
     wheels, Debian packages and pulled images against their hashes; records against the blobs that
-    they name. Exit code 1 where something is bad, also with --repair.
+    they name; unpacked trees against their layers. Exit code 1 where something is bad, also with
+    --repair.
     """
     store = existing_store()
     if store is None:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from lapstrake.errors import UserError
 from lapstrake.layers.tarheader import Entry
-from lapstrake.layers.tarread import OPAQUE, WHITEOUT, layer_members
+from lapstrake.layers.tarread import OPAQUE, WHITEOUT, blamed, layer_members
 
 # The form that needs no privilege beyond the namespace's: mount with `userxattr`.
 _OPAQUE_XATTR = "user.overlay.opaque"
@@ -21,6 +21,12 @@ _RESERVED = ("user.overlay.", "trusted.overlay.")
 
 _COPY = 1 << 20
 _MOST_LINKS = 40
+_NO_ROOM = "free some space, or put the cache elsewhere with LAPSTRAKE_CACHE"
+_HINTS = {
+    errno.EINVAL: "it may belong to a user outside the range of /etc/subuid",
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+}
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -35,7 +41,7 @@ def unpack(blob: Path, into: Path) -> None:
     Raises:
         UserError: the layer is damaged, names a path outside, or a link to what isn't in it.
     """
-    with contextlib.closing(_Tree(into)) as tree:
+    with blamed(blob), contextlib.closing(_Tree(into)) as tree:
         for member in layer_members(blob):
             try:
                 _apply(tree, member.entry, member.content)
@@ -46,9 +52,7 @@ def unpack(blob: Path, into: Path) -> None:
 
 def _blamed(error: OSError, blob: Path, name: str) -> UserError:
     reason = os.strerror(error.errno or 0).lower()
-    hint = ""
-    if error.errno == errno.EINVAL:
-        hint = "it may belong to a user outside the range of /etc/subuid"
+    hint = _HINTS.get(error.errno or 0, "")
     return UserError(f"/{name} of the layer {blob.name} can't be unpacked: {reason}", hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import threading
@@ -20,6 +21,7 @@ from lapstrake.store.contents import PARTS, Contents, Entry, Known, read_content
 from lapstrake.store.gc import remove_entries
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store, writing
+from lapstrake.store.verify_trees import difference
 
 _READ = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -47,14 +49,17 @@ class Verdict:
 
 
 def verify(store: Store, jobs: int) -> Verdict:
-    """Hash everything again. Unpacked trees are left out: they are checked as they are made."""
+    """Hash everything again, and compare unpacked trees with their layers.
+
+    A tree of no known layer is not looked at: nothing is made of it, and `gc` removes it.
+    """
     contents = read_contents(store)
     found = _Verification(contents)
     checks = list(found.checks())
     tasks = [Task(key, check, frozenset(), weight) for key, check, weight in checks]
     run_tasks(tasks, jobs)
     faults = [*found.faults, *_record_faults(contents)]
-    checked = {p: len(contents.part(p)) for p in reversed(PARTS) if p != "trees"}
+    checked = {p: len(contents.part(p)) for p in reversed(PARTS)} | {"trees": found.trees}
     return Verdict(checked | {"records": len(contents.records)}, tuple(sorted(faults)))
 
 
@@ -107,9 +112,19 @@ class _Verification:
         self._lock = threading.Lock()
         self._blobs: dict[str, Blob] = {}
         self._downloads: set[str] = set()
+        self._layers: dict[str, Path] = {}
+        paths = {e.name: e.path for e in contents.part("blobs")}
         for known in contents.records:
             self._blobs |= {b.digest.removeprefix("sha256:"): b for b in _blobs(known)}
             self._downloads |= set(known.downloads)
+            for blob in _blobs(known):
+                if path := paths.get(blob.digest.removeprefix("sha256:")):
+                    self._layers[blob.diff_id.removeprefix("sha256:")] = path
+
+    @property
+    def trees(self) -> int:
+        """How many trees are of a known layer."""
+        return sum(e.hash in self._layers for e in self._contents.part("trees"))
 
     def checks(self) -> Iterator[tuple[str, Callable[[], None], int]]:
         """A key, a check and its bytes, for each entry."""
@@ -119,6 +134,7 @@ class _Verification:
             "wheels": self._wheel,
             "debs": self._deb,
             "images": self._image,
+            "trees": self._tree,
         }
         for entry in self._contents.entries:
             if check := kinds.get(entry.part):
@@ -182,6 +198,13 @@ class _Verification:
     def _deb(self, entry: Entry) -> None:
         if entry.name != f"{entry.hash}.deb" or _sha256(entry.path) != entry.hash:
             self._bad(entry, "has other bytes than its hash says")
+
+    def _tree(self, entry: Entry) -> None:
+        if blob := self._layers.get(entry.hash):
+            # a damaged layer is a fault of its own, and takes its trees with it
+            with contextlib.suppress(UserError):
+                if what := difference(entry.path, blob):
+                    self._bad(entry, what)
 
     def _image(self, entry: Entry) -> None:
         for path in sorted(entry.path.iterdir()):
