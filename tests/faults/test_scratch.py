@@ -65,3 +65,14 @@ def test_a_folder_is_gone_after_its_block(tmp_path: Path) -> None:
     with claimed_folder(tmp_path, "a-") as folder:
         (folder / "x").touch()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_beside_a_users_file_only_our_own_goes(tmp_path: Path) -> None:
+    handle, staged = claimed_file(tmp_path, ".lapstrake.lock.")
+    for name in (".lapstrake.lock.swp", ".gitignore", ".other.lock.abcdefgh", "lapstrake.lock"):
+        (tmp_path / name).touch()
+    assert remove_abandoned_files(tmp_path, "lapstrake.lock") == 0
+    os.close(handle)
+    assert remove_abandoned_files(tmp_path, "lapstrake.lock") == 1
+    assert not staged.exists()
+    assert len(list(tmp_path.iterdir())) == 4

@@ -13,6 +13,7 @@ from lapstrake.lock.check import stale
 from lapstrake.lock.make import make_lock, read_lock, write_lock
 from lapstrake.lock.model import LOCK_NAME, Lock
 from lapstrake.report import console
+from lapstrake.store.sweep import sweep_temporaries
 
 
 @click.command("lock")
@@ -46,6 +47,7 @@ def command(
             )
         console.say(f"{LOCK_NAME} is up to date")
         return
+    sweep_temporaries()
     old = read_lock(path) if path.exists() else None
     lock = make_lock(
         repo,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from lapstrake.errors import UserError
 from lapstrake.lock.model import LOCK_VERSION, Lock
+from lapstrake.store.scratch import remove_abandoned_files
 from lapstrake.store.store import write_staged
 
 _AGAIN = "`lapstrake lock` writes it"
@@ -21,6 +22,7 @@ def write_lock(path: Path, lock: Lock) -> None:
         UserError: it can't be written.
     """
     text = json.dumps(lock.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    remove_abandoned_files(path.parent, path.name)
     write_staged(path, f"{text}\n".encode())
 
 

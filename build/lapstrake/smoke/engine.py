@@ -1,7 +1,7 @@
 """The container engine: Docker, or what speaks its API (Podman's socket).
 
-Containers that are made here are remembered here, and removed by `close`. Images stay: the engine
-keeps their layers for the next time.
+Containers that are made here are remembered here, and removed by `close`; those of a command that
+was killed, by the next one. Images stay: the engine keeps their layers for the next time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lapstrake import process
 from lapstrake.dist import Build, BuiltImage
 from lapstrake.errors import UserError
+from lapstrake.smoke.owner import OWNER, remove_abandoned, this_process
 from lapstrake.smoke.registry import serve
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.client = open_docker()
+        remove_abandoned(self.client)
         self.shares_loopback = _shares_loopback(self.client)
         self._lock = threading.Lock()
         self._containers: list[Container] = []
@@ -86,7 +88,7 @@ class Engine:
         from docker.errors import DockerException
         from testcontainers.core.container import DockerContainer
 
-        options: dict[str, Any] = {"labels": {LABEL: str(os.getpid())}}
+        options: dict[str, Any] = {"labels": _labels()}
         if how.user:
             options |= {
                 "user": how.user,
@@ -114,7 +116,7 @@ class Engine:
     def run(self, image_id: str, command: Sequence[str], user: str = "") -> tuple[int, str]:
         """Run a command in a container of its own; its exit code and what it said."""
         container = self.client.containers.create(
-            image_id, command=list(command), user=user, labels={LABEL: str(os.getpid())}
+            image_id, command=list(command), user=user, labels=_labels()
         )
         self._remember(container)
         try:
@@ -228,6 +230,11 @@ class Source:
         args += [f"docker://{reference}", f"docker-daemon:{target}"]
         process.run(args, failure=f"the engine can't take {image.name}: {_words(why)}")
         return str(self._engine.client.images.get(target).id)
+
+
+def _labels() -> dict[str, str]:
+    """Whose the containers are that are made here."""
+    return {LABEL: str(os.getpid()), OWNER: this_process()}
 
 
 def open_docker() -> DockerClient:

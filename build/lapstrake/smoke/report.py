@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lapstrake.dist import Build
+from lapstrake.store.scratch import remove_abandoned_files
 from lapstrake.store.store import write_staged
 
 SMOKE_NAME = "smoke.json"
@@ -98,5 +99,6 @@ def merged(old: SmokeReport | None, new: SmokeReport, build: Build) -> SmokeRepo
 def write_report(dist: Path, report: SmokeReport) -> Path:
     """Write dist/smoke.json in one step."""
     path = dist / SMOKE_NAME
+    remove_abandoned_files(dist, SMOKE_NAME)
     write_staged(path, report.model_dump_json(indent=1).encode() + b"\n")
     return path

@@ -38,6 +38,7 @@ from lapstrake.smoke.report import (
 )
 from lapstrake.smoke.waiting import Waiter
 from lapstrake.store.store import Store
+from lapstrake.store.sweep import sweep
 
 _BUILT_IN = (services, v2, ssh, contents, python, tag, rootless, ending)
 
@@ -95,6 +96,7 @@ def run_smoke(
     known = {c.name for i in images for c in _checks(i, repo_root)}
     if unknown := sorted(set(only) - known):
         raise UserError(f"there is no check {unknown[0]}", f"there are {', '.join(sorted(known))}")
+    sweep(store)
     with Engine() as engine, store.scratch("smoke") as scratch:
         about = engine.description
         _make_keys(scratch)

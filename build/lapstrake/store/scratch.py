@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -69,11 +70,16 @@ def abandoned_temporaries() -> Iterator[Path]:
     return abandoned_folders(Path(tempfile.gettempdir()), _OURS)
 
 
-def remove_abandoned_files(folder: Path) -> int:
-    """Remove the files of `claimed_file` in `folder` whose owner is gone; how many there were."""
+def remove_abandoned_files(folder: Path, beside: str = "") -> int:
+    """Remove the files of `claimed_file` in `folder` whose owner is gone; how many there were.
+
+    In a folder that isn't ours alone, `beside` is the name of the file that they were to become:
+    any other is left (an editor's `.NAME.swp`, …).
+    """
+    ours = re.compile(rf"\.{re.escape(beside)}\.[a-z0-9_]{{8}}" if beside else r"\..*")
     count = 0
     with contextlib.suppress(OSError), os.scandir(folder) as found:
-        for path in [Path(e.path) for e in found if e.name.startswith(".") and e.is_file()]:
+        for path in [Path(e.path) for e in found if ours.fullmatch(e.name) and e.is_file()]:
             with _claim(path) as free, contextlib.suppress(OSError):
                 if free:
                     path.unlink()

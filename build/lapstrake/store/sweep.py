@@ -40,6 +40,12 @@ def sweep(store: Store) -> int:
     for folder in _lockless(store.root / "tmp"):
         remove_tree(folder)
         count += 1
+    return count + sweep_temporaries()
+
+
+def sweep_temporaries() -> int:
+    """Remove what lies outside of any cache, and whose owner is gone; how many folders."""
+    count = 0
     for folder in abandoned_temporaries():
         if folder.lstat().st_uid == os.geteuid():
             remove_tree(folder)
