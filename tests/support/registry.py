@@ -27,9 +27,16 @@ http: {{addr: "127.0.0.1:{port}"}}
 
 @contextlib.contextmanager
 def serve_registry(
-    folder: Path, login: tuple[str, str] | None = None, *, read_only: bool = False
+    folder: Path,
+    login: tuple[str, str] | None = None,
+    *,
+    read_only: bool = False,
+    more: str = "",
 ) -> Iterator[str]:
-    """HOST:PORT of an empty registry that ends with the context; `login` is (user, password)."""
+    """HOST:PORT of an empty registry that ends with the context.
+
+    `login` is (user, password); `more` are lines for its configuration.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     text = _CONFIG.format(folder=folder, port=port, read_only=str(read_only).lower())
@@ -37,7 +44,7 @@ def serve_registry(
         hashed = bcrypt.hashpw(login[1].encode(), bcrypt.gensalt(4)).decode()
         (folder / "htpasswd").write_text(f"{login[0]}:{hashed}\n")
         text += f"auth:\n  htpasswd:\n    realm: test\n    path: {folder}/htpasswd\n"
-    (folder / "config.yml").write_text(text)
+    (folder / "config.yml").write_text(text + more)
     with (
         (folder / "log").open("wb") as log,
         process.spawn(
