@@ -10,7 +10,7 @@ import click
 from lapstrake.build import build
 from lapstrake.cli.common import dist_folder, open_lock, open_repository
 from lapstrake.dist import Build
-from lapstrake.engines.local.engine import LocalEngine
+from lapstrake.engines.choice import NAMES, chosen_engine, open_engine
 from lapstrake.plan.make import make_plan
 from lapstrake.report import console
 from lapstrake.report.progress import Mode, open_progress
@@ -20,7 +20,11 @@ from lapstrake.store.store import Store
 @click.command("build")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--out", default="dist", show_default=True, help="The OCI layout to write.")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(NAMES),
+    help="What builds layers; by default $LAPSTRAKE_ENGINE, or what fits where this runs.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Layers at a time; by default the cores.")
 @click.option(
     "--progress",
@@ -35,22 +39,23 @@ def command(
     directory: Path,
     names: tuple[str, ...],
     out: str,
-    engine: str,
+    engine: str | None,
     jobs: int | None,
     progress: Mode,
     as_json: bool,
 ) -> None:
-    """Build images, by default all, into an OCI image layout.
+    """Build images, by default all but the optional ones, into an OCI image layout.
 
     Each distinct layer is built once; what the cache has is reused. dist/build.json says what
     every image is made of.
     """
-    del engine
+    name = chosen_engine(engine)
     repo = open_repository(directory)
-    plan = make_plan(repo, open_lock(repo), names)
+    lock = open_lock(repo)
+    plan = make_plan(repo, lock, names)
     target = dist_folder(repo, out)
     with open_progress(progress) as shown:
-        built = build(plan, LocalEngine(), Store(), target, shown, jobs or _cores())
+        built = build(plan, open_engine(name, repo, lock), Store(), target, shown, jobs or _cores())
     if as_json:
         console.say_json(built.model_dump(mode="json"))
     else:

@@ -61,6 +61,16 @@ class Layering(Part):
     )
 
 
+class DaggerSpec(Part):
+    """How layers are built in a Dagger engine."""
+
+    toolchain: str | None = Field(
+        default=None,
+        description="what layers are built in: REGISTRY/NAME@sha256:…, or the file of an archive "
+        "or layout; by default the family's own image `toolchain`",
+    )
+
+
 class Family(Part):
     """`lapstrake.yaml`: the family as a whole."""
 
@@ -78,6 +88,7 @@ class Family(Part):
     slim: ImageName = Field(default="slim", description="what a runtime extends by default")
     python: FamilyPython = Field(default=FamilyPython(), description="see `python` below")
     layers: Layering = Field(default=Layering(), description="see `layers` below")
+    dagger: DaggerSpec = Field(default=DaggerSpec(), description="see `dagger` below")
 
 
 class RootSpec(Part):

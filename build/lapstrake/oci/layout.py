@@ -21,6 +21,9 @@ from lapstrake.oci.image import INDEX_TYPE, Assembled, Document
 from lapstrake.store.scratch import claimed_file, remove_abandoned_files
 from lapstrake.store.store import Store, write_staged, writing
 
+# The files of a layout besides its blobs.
+LAYOUT_FILES = ("oci-layout", "index.json")
+
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 

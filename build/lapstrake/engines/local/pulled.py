@@ -81,9 +81,7 @@ def fetch_image(reference: str, digest: str, platform: str, store: Store) -> Fet
         UserError: it can't be had.
     """
     operating_system, _, architecture = platform.partition("/")
-    place = store.image(digest)
-    if architecture != "amd64":
-        place = place.with_name(f"{place.name}-{architecture.replace('/', '-')}")
+    place = image_place(digest, platform, store)
     with store.locked(f"image-{place.name}"):
         if not place.is_dir():
             with store.scratch("image") as work:
@@ -95,6 +93,15 @@ def fetch_image(reference: str, digest: str, platform: str, store: Store) -> Fet
                 with writing(place.parent):
                     (work / "image").rename(place)
     return _read(place, reference)
+
+
+def image_place(digest: str, platform: str, store: Store) -> Path:
+    """Where the cache keeps an image of a platform."""
+    place = store.image(digest)
+    _, _, architecture = platform.partition("/")
+    if architecture == "amd64":
+        return place
+    return place.with_name(f"{place.name}-{architecture.replace('/', '-')}")
 
 
 def _architecture(words: str) -> list[str]:

@@ -1,0 +1,43 @@
+"""The Dagger engine: the same layers, built in containers of a Dagger engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lapstrake.engines.missing import missing_layers
+from lapstrake.engines.model import Outcome
+from lapstrake.plan.model import Plan
+from lapstrake.report.progress import Progress
+from lapstrake.store.store import Store
+
+if TYPE_CHECKING:
+    from lapstrake.engines.dagger.graph import Toolchain
+
+
+class DaggerEngine:
+    """Builds layers in an engine, and brings each back into the cache once.
+
+    Args:
+        toolchain: finds the image that layers are built in; called only if there is one to build.
+    """
+
+    name = "dagger"
+
+    def __init__(self, toolchain: Callable[[Store, Progress, int], Toolchain]) -> None:
+        self._toolchain = toolchain
+
+    def build(self, plan: Plan, store: Store, progress: Progress, jobs: int) -> dict[str, Outcome]:
+        """See `Engine.build`."""
+        missing, outcomes = missing_layers(plan, store)
+        if missing:
+            # a build with nothing to do needs no engine, and not even its client
+            from lapstrake.engines.dagger.session import need_sdk
+
+            need_sdk()
+            from lapstrake.engines.dagger.building import Building
+
+            toolchain = self._toolchain(store, progress, jobs)
+            building = Building(missing, plan.platform, store, progress)
+            outcomes = {**outcomes, **building.run(toolchain, jobs)}
+        return outcomes

@@ -1,0 +1,140 @@
+"""The program that makes one layer, in a container of the engine.
+
+It is Lapstrake's own builder over a cache of its own. What lies in the cache's volumes makes it
+faster and nothing else: blobs of the layers below come from mounted folders, and results go to a
+folder that the engine keeps. Its last line on standard output is JSON: what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lapstrake import process
+from lapstrake.engines.dagger import places
+from lapstrake.engines.dagger.carried import Carried, wear
+from lapstrake.engines.dagger.wire import Interpreters, decode
+from lapstrake.engines.local.fetching import Fetching
+from lapstrake.engines.local.making import Making
+from lapstrake.engines.model import Outcome
+from lapstrake.errors import UserError
+from lapstrake.layers.kinds import Bootstrap, Layer, Run, Wheels, bytecode_key
+from lapstrake.report import console
+from lapstrake.report.progress import Plain, Progress
+from lapstrake.store.records import Blob, LayerRecord
+from lapstrake.store.store import Store
+from lapstrake.store.use import in_use
+
+# What containers share, each in its folder or volume; blobs and records are each one's own.
+_SHARED = ("bytecode", "debs", "images", "locks", "tmp", "trees", "wheels")
+
+
+def main() -> None:
+    """Do what the first argument names; exit 1 with a line of JSON where the user can mend it."""
+    job, *arguments = sys.argv[1:]
+    jobs: dict[str, Callable[..., None]] = {"make": _make, "prime": _prime}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Carried.from_json(places.CARRIED.read_text(encoding="utf-8"))
+            wear(settings, Path(folder), places.APT_SOURCES, os.environ)
+            with _own_store(Store(places.CACHE)) as store:
+                jobs[job](settings, store, *arguments)
+    except UserError as error:
+        console.complain(error)
+        said = {"message": error.message, "hint": error.hint, "details": list(error.details)}
+        console.say(json.dumps({"error": said}))
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _own_store(shared: Store) -> Iterator[Store]:
+    """A cache whose downloads, trees and compiled modules are those of the volumes.
+
+    Its blobs and records are its own: another container's would be taken for made, without the
+    engine knowing of it.
+    """
+    with in_use(shared), shared.scratch("store") as folder:
+        for part in _SHARED:
+            (folder / part).symlink_to(shared.root / part)
+        yield Store(folder)
+
+
+def _make(settings: Carried, store: Store, platform: str, *_title: str) -> None:
+    """Make the layer that `LAYER` describes."""
+    interpreters = Interpreters.from_json(settings.interpreters)
+    layer = decode(places.LAYER.read_text(encoding="utf-8"), places.FILES, interpreters)
+    there = {r.id: Outcome(r, "reused") for r in _below(store)}
+    with Plain() as progress:
+        _have_interpreter(layer, store, progress, platform)
+        making = Making({layer.id: layer}, there, platform, store, progress)
+        record = making.run(os.cpu_count() or 1)[layer.id].record
+    _hand_over(record, store, settings.run)
+
+
+def _below(store: Store) -> Iterator[LayerRecord]:
+    """What is known of the layers below, whose blobs the cache then names."""
+    if not places.BELOW.is_dir():
+        return
+    for folder in sorted(places.BELOW.iterdir()):
+        record = LayerRecord.from_json(json.loads((folder / places.RECORD).read_bytes()))
+        for blob in record.blobs:
+            store.blob(blob.digest).symlink_to(folder / places.BLOBS / _hex(blob))
+        yield record
+
+
+def _have_interpreter(layer: Layer, store: Store, progress: Progress, platform: str) -> None:
+    """Fetch the packages of the Python that compiles wheels, where some were never compiled."""
+    if not isinstance(layer, Wheels) or layer.interpreter is None:
+        return
+    if all(store.bytecode(bytecode_key(layer, w)).is_file() for w in layer.wheels):
+        return
+    packaged = [x for x in layer.interpreter.layers if isinstance(x, Bootstrap | Run)]
+    for task in Fetching(store, progress, platform).deb_tasks(packaged):
+        task.work()
+
+
+def _hand_over(record: LayerRecord, store: Store, run: str) -> None:
+    """Put a layer where the engine keeps it."""
+    blobs = places.OUT / places.BLOBS
+    blobs.mkdir(parents=True)
+    for digest in sorted({blob.digest for blob in record.blobs}):
+        shutil.move(store.blob(digest), blobs / digest.removeprefix("sha256:"))
+    (places.OUT / places.RUN).write_text(run)
+    (places.OUT / places.RECORD).write_text(json.dumps(record.to_json(), sort_keys=True))
+
+
+def _prime(_settings: Carried, store: Store) -> None:
+    """Take what the client has fetched into the cache."""
+    for part in ("wheels", "debs", "images"):
+        folder = places.PRIMED / part
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            process.check_stopped()
+            target = store.root / part / path.name
+            if not target.exists():
+                _copy(path, target, store)
+
+
+def _copy(source: Path, target: Path, store: Store) -> None:
+    # beside its place, since each part may be a volume of its own
+    staged = target.with_name(f".{target.name}.{os.getpid()}")
+    with store.locked(f"primed-{target.name}"):
+        if not target.exists():
+            if source.is_dir():
+                shutil.copytree(source, staged)
+            else:
+                shutil.copyfile(source, staged)
+            staged.rename(target)
+
+
+def _hex(blob: Blob) -> str:
+    return blob.digest.removeprefix("sha256:")
+
+
+if __name__ == "__main__":
+    main()
