@@ -10,7 +10,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,26 +113,6 @@ def check_clean(cache: Path, out: Path) -> None:
     for folder in (cache / "blobs/sha256", out / "blobs/sha256"):
         for blob in folder.iterdir():
             assert sha256(blob) == blob.name
-
-
-def processes_with(word: str) -> list[str]:
-    """The arguments of every process that has `word` among them or in its environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            args = (folder / "cmdline").read_bytes()
-            env = (folder / "environ").read_bytes()
-            if int(folder.name) != os.getpid() and word.encode() in args + env:
-                found.append(args.replace(b"\0", b" ").decode(errors="replace"))
-    return found
-
-
-def wait_for(check: str, seconds: float = 20) -> list[str]:
-    """What `processes_with` finds once it finds nothing, or after some time."""
-    end = time.monotonic() + seconds
-    while (found := processes_with(check)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
 
 
 def simple_index(folder: Path) -> Answer:

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from small_family import Family, check_clean, digests, processes_with, simple_index, wait_for
+from small_family import Family, check_clean, digests, simple_index
 
 from lapstrake.store.scratch import claimed_file
 from lapstrake.store.store import Store
 from lapstrake.store.sweep import sweep
+from support.processes import processes_with, wait_for
 from support.tiny import Request, serve
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from small_family import check_clean, digests, processes_with, wait_for
+from small_family import check_clean, digests
+
+from support.processes import processes_with, wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.network, pytest.mark.slow]
 
