@@ -11,6 +11,7 @@ from dataclasses import asdict
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, BinaryIO, cast
+from urllib.parse import quote
 
 from lapstrake import process
 from lapstrake.engines.local import mounts, namespace
@@ -213,7 +214,7 @@ def _now(path: Path) -> int:
 
 
 def _mmdebstrap(arguments: Json, work: Path) -> list[str]:
-    source = f"deb [trusted=yes] copy:{work / 'repository'} ./"
+    source = f"deb [trusted=yes] copy:{quote(str(work / 'repository'))} ./"
     options = cast("list[str]", arguments["options"])
     return ["mmdebstrap", *options, cast("str", arguments["suite"]), "-", source]
 
