@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from small_family import Family, digests, serve_family
 
-from faults.small_family import Family, digests, serve_family
-from support.registry import serve_registry
+from support.registry import free_port, serve_registry
 from support.relay import relay
 
 pytestmark = pytest.mark.root
@@ -205,3 +205,22 @@ def test_what_is_wrong_is_said_in_a_line(shared: Shared, tmp_path: Path) -> None
         said = second.run("cache", "pull", f"{host}/a/b", code=1)
         assert said == f"error: {host} wants a login\nhint: run `skopeo login {host}`\n"
         assert list((tmp_path / "second/cache/layers").iterdir()) == []
+
+
+def test_one_command_pulls_builds_and_pushes(shared: Shared, tmp_path: Path) -> None:
+    second = machine(shared, tmp_path)
+    down = f"127.0.0.1:{free_port()}/a/b"
+    copied = f"{shared.host}/copied/cache"
+    words = ("--cache-from", down, "--cache-from", shared.whole, "--cache-to", copied)
+    args, env = second.command("build", "--out", str(second.dist), *words)
+    said = subprocess.run(args, env=env, capture_output=True, text=True, check=True)
+    assert f"no layers from {down}: nothing answers" in said.stderr
+    assert "0 built" in said.stdout
+    assert digests(second.dist) == shared.digests
+    third = machine(shared, tmp_path, "third")
+    third.run("cache", "pull", copied)
+    assert third.build()["built"] == 0
+    # what can't be pushed is an error, after the build
+    said_last = third.run("build", "--out", str(third.dist), "--cache-to", down, code=1)
+    assert "nothing answers at" in said_last
+    assert digests(third.dist) == shared.digests

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lapstrake.build import build
+from lapstrake.cli.cache_share import Sharing
 from lapstrake.cli.common import dist_folder, open_lock, open_repository
 from lapstrake.dist import Build
 from lapstrake.engines.choice import NAMES, chosen_engine, open_engine
@@ -26,6 +27,8 @@ from lapstrake.store.store import Store
     help="What builds layers; by default $LAPSTRAKE_ENGINE, or what fits where this runs.",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Layers at a time; by default the cores.")
+@click.option("--cache-from", multiple=True, metavar="REF", help="First pull cached layers.")
+@click.option("--cache-to", multiple=True, metavar="REF", help="Then push cached layers.")
 @click.option(
     "--progress",
     type=click.Choice(["auto", "live", "plain", "json"]),
@@ -41,6 +44,8 @@ def command(
     out: str,
     engine: str | None,
     jobs: int | None,
+    cache_from: tuple[str, ...],
+    cache_to: tuple[str, ...],
     progress: Mode,
     as_json: bool,
 ) -> None:
@@ -48,14 +53,21 @@ def command(
 
     Each distinct layer is built once; what the cache has is reused. dist/build.json says what
     every image is made of.
+
+    --cache-from and --cache-to do what `cache pull` and `cache push` do; where layers can't be
+    pulled they are built.
     """
     name = chosen_engine(engine)
+    sharing = Sharing.parse(cache_from, cache_to)
     repo = open_repository(directory)
     lock = open_lock(repo)
     plan = make_plan(repo, lock, names)
     target = dist_folder(repo, out)
     with open_progress(progress) as shown:
-        built = build(plan, open_engine(name, repo, lock), Store(), target, shown, jobs or _cores())
+        store = Store()
+        sharing.before(plan, store, shown)
+        built = build(plan, open_engine(name, repo, lock), store, target, shown, jobs or _cores())
+        sharing.after(plan, store, shown)
     if as_json:
         console.say_json(built.model_dump(mode="json"))
     else:

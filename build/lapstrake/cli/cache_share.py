@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lapstrake import process
 from lapstrake.cli.common import existing_store, open_lock, open_repository
 from lapstrake.errors import UserError
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
 from lapstrake.report import console
-from lapstrake.report.progress import Mode, open_progress
+from lapstrake.report.progress import Mode, Progress, open_progress
 from lapstrake.store.store import Store, default_root
 
 if TYPE_CHECKING:
+    from lapstrake.registry.repository import Repository
     from lapstrake.share.pull import Fetched
     from lapstrake.share.push import Pushed
 
@@ -57,7 +60,7 @@ def push_command(
     if as_json:
         console.say_json({"repository": str(repository), **asdict(pushed)})
     else:
-        say_pushed(pushed, reference)
+        _say(_pushed(pushed, repository))
 
 
 @click.command("pull")
@@ -84,30 +87,71 @@ def pull_command(
     if as_json:
         console.say_json({"repository": str(repository), **asdict(fetched)})
     else:
-        say_fetched(fetched, reference)
+        _say(_fetched(fetched, repository))
 
 
-def say_pushed(pushed: Pushed, reference: str) -> None:
-    """What a push did; layers that are there with other bytes go to stderr."""
-    for title in pushed.other:
-        console.note(f"{title}: {reference} has other bytes for it, which stay")
+@dataclass(frozen=True)
+class Sharing:
+    """Where a build's layers come from, and where they go."""
+
+    sources: tuple[Repository, ...]
+    targets: tuple[Repository, ...]
+
+    @classmethod
+    def parse(cls, sources: Sequence[str], targets: Sequence[str]) -> Sharing:
+        """Read references; `UserError` where one is none."""
+        if not sources and not targets:
+            return cls((), ())
+        from lapstrake.registry.repository import Repository
+
+        return cls(*(tuple(map(Repository.parse, words)) for words in (sources, targets)))
+
+    def before(self, plan: Plan, store: Store, progress: Progress) -> None:
+        """Pull; a registry that can't be asked is no reason not to build."""
+        for repository in self.sources:
+            from lapstrake.share.pull import pull
+
+            try:
+                lines = _fetched(pull(plan, store, repository, progress), repository)
+            except process.Stopped:
+                raise
+            except UserError as error:
+                lines = [f"no layers from {repository}: {error.message}"]
+            for line in lines:
+                progress.note(line)
+
+    def after(self, plan: Plan, store: Store, progress: Progress) -> None:
+        """Push all that a registry lacks, also what was there before the build."""
+        for repository in self.targets:
+            from lapstrake.share.push import push
+
+            for line in _pushed(push(plan, store, repository, progress), repository):
+                progress.note(line)
+
+
+def _pushed(pushed: Pushed, repository: Repository) -> list[str]:
+    """What a push did, the summary last."""
+    other = [f"{t}: {repository} has other bytes for it, which stay" for t in pushed.other]
     lacking = f", {pushed.lacking} not in the cache" if pushed.lacking else ""
-    console.say(
-        f"{_layers(pushed.sent)} pushed ({console.bytes_text(pushed.bytes)}), "
-        f"{pushed.there} there already{lacking}: {reference}"
-    )
+    size = console.bytes_text(pushed.bytes)
+    summary = f"{_layers(pushed.sent)} pushed ({size}), {pushed.there} there already{lacking}"
+    return [*other, f"{summary}: {repository}"]
 
 
-def say_fetched(fetched: Fetched, reference: str) -> None:
-    """What a pull did; what was refused goes to stderr."""
-    for title, reason in fetched.refused:
-        console.note(f"{title}: refused, {reason}")
-    refused = f", {len(fetched.refused)} refused" if fetched.refused else ""
-    console.say(
-        f"{_layers(fetched.pulled)} pulled ({console.bytes_text(fetched.bytes)}), "
-        f"{fetched.there} in the cache already, {len(fetched.missing)} not there{refused}: "
-        f"{reference}"
-    )
+def _fetched(fetched: Fetched, repository: Repository) -> list[str]:
+    """What a pull did, the summary last."""
+    bad = [f"{title}: refused, {reason}" for title, reason in fetched.refused]
+    refused = f", {len(bad)} refused" if bad else ""
+    size = console.bytes_text(fetched.bytes)
+    there = f"{fetched.there} in the cache already, {len(fetched.missing)} not there{refused}"
+    return [*bad, f"{_layers(fetched.pulled)} pulled ({size}), {there}: {repository}"]
+
+
+def _say(lines: list[str]) -> None:
+    """The summary is the command's answer, all else stands beside it."""
+    for line in lines[:-1]:
+        console.note(line)
+    console.say(lines[-1])
 
 
 def _layers(count: int) -> str:
