@@ -72,9 +72,15 @@ def members(blob: bytes) -> list[tuple[int, bytes]]:
 def open_layer(path: Path) -> Layer:
     """Read a layer as a lazy puller would, and check the structure that it relies on."""
     blob = path.read_bytes()
-    offset = _toc_offset(blob[-FOOTER:])
+    offset = toc_offset(blob[-FOOTER:])
     data, after = member(blob, offset)
     assert after == len(blob) - FOOTER, "the table's member ends where the footer begins"
+    toc = read_toc(data)
+    return Layer(blob, offset, toc, entries_of(toc))
+
+
+def read_toc(data: bytes) -> bytes:
+    """The table's JSON, out of the tar that its member holds."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         (info,) = tar.getmembers()
         assert info.name == "stargz.index.json"
@@ -84,13 +90,20 @@ def open_layer(path: Path) -> Layer:
         toc = content.read()
     padded = 512 + -(-info.size // 512) * 512
     assert data[padded:] == bytes(1024), "two zero blocks end the archive"
+    return toc
+
+
+def entries_of(toc: bytes) -> list[dict[str, object]]:
+    """The table's entries, checked."""
     table = json.loads(toc)
     assert table["version"] == 1
-    _check(table["entries"])
-    return Layer(blob, offset, toc, table["entries"])
+    entries: list[dict[str, object]] = table["entries"]
+    _check(entries)
+    return entries
 
 
-def _toc_offset(footer: bytes) -> int:
+def toc_offset(footer: bytes) -> int:
+    """Where the table's member begins."""
     assert footer[:4] == b"\x1f\x8b\x08\x04"
     (extra,) = struct.unpack_from("<H", footer, 10)
     assert extra == 26
