@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from lapstrake.layers.table import read_content, read_rows
-from lapstrake.layers.tarread import WHITEOUT, layer_members
+from lapstrake.layers.tarread import WHITEOUT, blamed, layer_members
 
 STATUS = "var/lib/dpkg/status"
 
@@ -74,9 +74,10 @@ def read_file(blob: Path, path: str) -> bytes | None:
     if rows is not None:
         row = next((r for r in rows if r["name"] == path and r["type"] == "reg"), None)
         return None if row is None else read_content(blob, row)
-    for member in layer_members(blob):
-        if member.entry.name == path and member.content is not None:
-            return member.content.read()
+    with blamed(blob):
+        for member in layer_members(blob):
+            if member.entry.name == path and member.content is not None:
+                return member.content.read()
     return None
 
 
