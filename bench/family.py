@@ -187,7 +187,7 @@ class Family:
         side.pull(references[name])
         images = {OWN: references[name], label: side.reference(name)}
         served = Served(self.setting, TOP / f"runtimes/{name}/smoke/model.py")
-        for whose, took in measure_starts(served, images, self.setting.times(3)).items():
+        for whose, took in measure_starts(served, images, self.setting.times(9)).items():
             self.figures.note("docker run to V2 ready", whose, took, "s", Goal(1, PIP))
 
 

@@ -185,3 +185,39 @@ def test_signals_are_passed_on(name: str) -> None:
         child.send_signal(getattr(signal, f"SIG{name}"))
         out, _ = child.communicate(timeout=60)
     assert (out, child.returncode) == ("got\n", 4)
+
+
+# --- waking supervisor --------------------------------------------------------------------------
+
+SLEEPER = """\
+import select, socket, sys, time
+time.sleep(0.3)
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print("woken" if select.select([server], [], [], 30)[0] else "slept on")
+"""
+
+
+def test_who_waits_for_an_event_on_its_socket_is_woken_at_once(tmp_path: Path) -> None:
+    """As supervisord does, which begins to listen some time after its start."""
+    path = tmp_path / "socket"
+    code = textwrap.dedent(f"""\
+        import os, sys
+        sys.path.insert(0, {str(Path(boot.__file__).parent)!r})
+        import boot
+        reader, writer = os.pipe()
+        command = [sys.executable, "-c", {SLEEPER!r}, {str(path)!r}]
+        sys.exit(boot.run_to_end(command, reader, writer, boot.Awakening({str(path)!r})))
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "woken\n"), done.stderr
+
+
+def test_nobody_is_woken_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot.Awakening, "PATIENCE", 0.0)
+    awakening = boot.Awakening(str(tmp_path / "nobody"))
+    awakening.attempt()
+    assert not awakening.is_due

@@ -20,6 +20,7 @@ import pwd
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ from pathlib import Path
 RUN = Path("/run/lapstrake")
 IMAGE = Path("/etc/lapstrake/image.json")
 SUPERVISOR_CONFIG = "/etc/supervisor/supervisord.conf"
+SUPERVISOR_SOCKET = "/run/supervisor.sock"
 SERVICE = "/usr/lib/lapstrake/service"
 SSHD_CONFIG = """\
 ; Written by boot, because a public key was given.
@@ -73,7 +75,7 @@ def main(arguments: list[str]) -> int:
                 offer_ssh(has_keys)
                 reader, writer = log_channel()
                 command = [supervisord, "--nodaemon", "--configuration", SUPERVISOR_CONFIG]
-                return run_to_end(command, reader, writer)
+                return run_to_end(command, reader, writer, Awakening(SUPERVISOR_SOCKET))
             say("the image has no supervisor: the main service runs alone, without SSH")
     return run_main_service()
 
@@ -240,7 +242,32 @@ def log_channel() -> tuple[int, int]:
     return reader, os.open(path, os.O_WRONLY)
 
 
-def run_to_end(command: list[str], reader: int, writer: int) -> int:
+class Awakening:
+    """Makes supervisord start its services now.
+
+    It waits for events before it looks at what is to be started, at most a second; a connection
+    to its socket is an event. Attempts go on until one succeeds, or `PATIENCE` is over.
+    """
+
+    INTERVAL = 0.01
+    PATIENCE = 10.0
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._end = time.monotonic() + self.PATIENCE
+        self.is_due = True
+
+    def attempt(self) -> None:
+        """Connect, if by now there is somebody who listens."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self._path)
+            self.is_due = False
+        self.is_due = self.is_due and time.monotonic() < self._end
+
+
+def run_to_end(
+    command: list[str], reader: int, writer: int, awakening: Awakening | None = None
+) -> int:
     """Run the command with its output to `writer`, which is closed; copy `reader` to our output.
 
     Returns:
@@ -260,17 +287,22 @@ def run_to_end(command: list[str], reader: int, writer: int) -> int:
     for name in PASSED_ON:
         signal.signal(getattr(signal, name), pass_on)
     os.set_blocking(reader, False)
-    copy_output(child, reader, woken)
+    copy_output(child, reader, woken, awakening)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
-def copy_output(child: subprocess.Popen[bytes], reader: int, woken: int) -> None:
+def copy_output(
+    child: subprocess.Popen[bytes], reader: int, woken: int, awakening: Awakening | None = None
+) -> None:
     """Copy until the child has ended and every logger has closed its end (or dawdles)."""
     deadline: float | None = None
     waiting = [reader, woken]
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if awakening is not None and awakening.is_due and deadline is None:
+            left = awakening.INTERVAL
+            awakening.attempt()
         ready = select.select(waiting, [], [], left)[0]
         if woken in ready:
             os.read(woken, 4096)
