@@ -337,3 +337,45 @@ def test_who_waits_can_be_ended() -> None:
         registry.end()
         thread.join()
     assert isinstance(caught[0], Stopped)
+
+
+def test_a_link_that_another_push_rewrites_passes() -> None:
+    body = b'{"errors": [{"code": "DIGEST_INVALID", "message": "provided digest did not match"}]}'
+
+    def answer(request: Request) -> None:
+        request.rfile.read(int(request.headers["Content-Length"]))
+        if len(request.seen) < 3:
+            request.reply(400, body)
+        else:
+            request.reply(201)
+
+    with serve(answer) as server, client(f"127.0.0.1:{server.port}") as registry:
+        registry.put_manifest("t", b"{}")
+        assert len(server.seen) == 3
+
+
+def test_an_upload_that_is_refused_for_its_login_is_sent_again(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(LARGE)
+    taken: list[bytes] = []
+    ticks: list[int] = []
+
+    def answer(request: Request) -> None:
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        if request.command == "HEAD":
+            request.reply(404)
+        elif request.command == "POST":
+            request.reply(202, headers={"Location": "/upload/1?state=a%2Fb"})
+        elif request.headers.get("Authorization") is None:
+            # as where a token has run out
+            request.reply(401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+        else:
+            taken.append(body)
+            request.reply(201)
+
+    with serve(answer) as server:
+        log_in(home, f"127.0.0.1:{server.port}")
+        with client(f"127.0.0.1:{server.port}") as registry:
+            registry.upload(sha256_of(LARGE), tmp_path / "large", ticks.append)
+        assert server.seen[-1][1] == f"/upload/1?state=a%2Fb&digest={sha256_of(LARGE)}"
+    assert taken == [LARGE]
+    assert sum(ticks) == len(LARGE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lapstrake.layers.kinds import Layer
@@ -34,13 +33,7 @@ class Pushed:
     other: list[str] = field(default_factory=list)
 
 
-def push(
-    plan: Plan,
-    store: Store,
-    repository: Repository,
-    progress: Progress,
-    only: Iterable[str] | None = None,
-) -> Pushed:
+def push(plan: Plan, store: Store, repository: Repository, progress: Progress) -> Pushed:
     """Have every layer of the plan that the cache has in the repository.
 
     A layer is visible there when it is whole. One that is there already stays, even where it has
@@ -52,17 +45,14 @@ def push(
         store: has them.
         repository: takes them.
         progress: shows each blob.
-        only: the ids of those to push; all where it is None.
 
     Raises:
         UserError: the registry can't be reached, or refuses. What was pushed stays.
     """
-    wanted = None if only is None else set(only)
-    layers = [layer for layer in plan.layers if wanted is None or layer.id in wanted]
     with in_use(store), RegistryClient(repository) as client:
         pushing = _Pushing(client, store, progress)
         of_images = {layer.id for image in plan.images for layer in image.layers}
-        all_at_once([functools.partial(pushing.examine, x) for x in layers], client.end)
+        all_at_once([functools.partial(pushing.examine, x) for x in plan.layers], client.end)
         all_at_once(pushing.uploads(), client.end)
         pushing.summary.lacking = len(pushing.lacking & of_images)
     return pushing.summary
