@@ -34,6 +34,11 @@ _REFERENCE = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
+_REGISTRY = re.compile(
+    r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+    r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+)
+
 
 def image_name(value: str) -> str:
     """A name that can be part of a tag and of a file name."""
@@ -128,6 +133,25 @@ def reference(value: str) -> str:
     return value
 
 
+def registry_place(value: str) -> str:
+    """A registry, or a folder of one: images go to repositories below it."""
+    if not _REGISTRY.fullmatch(value):
+        msg = f"{value!r} is no registry (HOST[:PORT][/PATH], without scheme and tag)"
+        raise ValueError(msg)
+    return value
+
+
+def web_address(value: str) -> str:
+    """An http(s) URL without a login: this file is no place for one."""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        msg = "no address (http:// or https://)"
+        raise ValueError(msg)
+    if "@" in value.split("/")[2]:
+        msg = "an address with a login in it; logins belong in the environment"
+        raise ValueError(msg)
+    return value
+
+
 def file_mode(value: object) -> object:
     """A file mode, in octal as chmod takes it: `"0755"`, `755` or YAML's own `0755`."""
     if isinstance(value, str | int) and not isinstance(value, bool):
@@ -173,6 +197,10 @@ ByteSize = Annotated[
 RepositoryPath = Annotated[str, AfterValidator(repository_path), _text("a path in the repository")]
 ImagePath = Annotated[str, AfterValidator(image_path), _text("an absolute path in the image")]
 ImageReference = Annotated[str, AfterValidator(reference), _text("an image's reference")]
+RegistryPlace = Annotated[
+    str, AfterValidator(registry_place), _text("a registry, as HOST[:PORT][/PATH]")
+]
+WebAddress = Annotated[str, AfterValidator(web_address), _text("an http(s) address")]
 FileMode = Annotated[
     int,
     BeforeValidator(file_mode),

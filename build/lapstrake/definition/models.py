@@ -20,9 +20,11 @@ from lapstrake.definition.fields import (
     ImagePath,
     ImageReference,
     Port,
+    RegistryPlace,
     RepositoryPath,
     RequirementText,
     VersionText,
+    WebAddress,
 )
 
 
@@ -71,6 +73,57 @@ class DaggerSpec(Part):
     )
 
 
+class IndexSpec(Part):
+    """A package index that wheels are uploaded to."""
+
+    name: ImageName = Field(
+        description="what `--only` and the variables of its login call it; one that twine knows "
+        "(~/.pypirc) needs nothing else"
+    )
+    upload: WebAddress | None = Field(
+        default=None, description="where twine uploads to; by default what twine has for the name"
+    )
+    simple: WebAddress | None = Field(
+        default=None,
+        description="where the uploads can be read (PEP 503, 691); by default `simple/` beside "
+        "what twine uploads to",
+    )
+
+
+class ReleaseSpec(Part):
+    """What `lapstrake release` publishes to."""
+
+    registries: list[RegistryPlace] = Field(
+        default=[], description="where images go; the family's name is added"
+    )
+    indexes: list[IndexSpec] = Field(
+        default=[], description="where wheels go; a bare name is one that twine knows"
+    )
+    github: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$",
+        description="where the draft release goes, as OWNER/NAME",
+    )
+    files: list[RepositoryPath] = Field(
+        default=[], description="more files and folders for the draft, such as deploy files"
+    )
+
+    @field_validator("indexes", mode="before")
+    @classmethod
+    def _bare_names(cls, value: object) -> object:
+        if isinstance(value, list):
+            return [{"name": v} if isinstance(v, str) else v for v in value]
+        return value
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [i.name for i in self.indexes] + self.registries
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            msg = f"two targets are called {twice[0]!r}"
+            raise ValueError(msg)
+        return self
+
+
 class Family(Part):
     """`lapstrake.yaml`: the family as a whole."""
 
@@ -89,6 +142,7 @@ class Family(Part):
     python: FamilyPython = Field(default=FamilyPython(), description="see `python` below")
     layers: Layering = Field(default=Layering(), description="see `layers` below")
     dagger: DaggerSpec = Field(default=DaggerSpec(), description="see `dagger` below")
+    release: ReleaseSpec = Field(default=ReleaseSpec(), description="see `release` below")
 
 
 class RootSpec(Part):
