@@ -1,0 +1,1 @@
+"""Package indexes: what is there, and twine to bring more."""

@@ -1,0 +1,266 @@
+"""What an index holds: its simple pages (PEP 503 and 691), and whether it would take an upload."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import httpx
+
+from lapstrake import process
+from lapstrake.errors import UserError
+from lapstrake.fetch.download import retry_after
+from lapstrake.fetch.http import client, stall
+from lapstrake.skopeo import is_loopback
+from lapstrake_release.indexes.model import Index, variables
+
+T = TypeVar("T")
+
+_ATTEMPTS = 4
+_LONGEST_WAIT = 60.0
+_REDIRECTS = 3
+_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
+
+
+@dataclass(frozen=True)
+class There:
+    """A file that an index has; `sha256` is empty where the index doesn't tell it."""
+
+    name: str
+    url: str
+    sha256: str
+
+
+class _Passing(Exception):
+    """An answer that is worth another try, after so many seconds."""
+
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class IndexClient:
+    """Reads one index; what may pass is tried again. To be closed.
+
+    Args:
+        index: which.
+        pause: seconds before the first repetition; doubled each time.
+    """
+
+    def __init__(self, index: Index, pause: float = 0.5) -> None:
+        self.index = index
+        self._pause = pause
+        self._ending = threading.Event()
+        self._welcome = False
+        self._http = _loopback_client() if is_loopback(_host(index.simple)) else client()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        self._http.close()
+
+    def end(self) -> None:
+        """Let who waits in another thread give up."""
+        self._ending.set()
+
+    def files(self, project: str) -> dict[str, There]:
+        """The files of a project by name; none where the index has no such project."""
+
+        def ask() -> dict[str, There]:
+            answer = self._get(self.index.page(project), {"Accept": _ACCEPT})
+            if answer is None:
+                return {}
+            found = _json_files if "json" in answer.headers.get("Content-Type", "") else _html_files
+            try:
+                return {f.name: f for f in found(answer)}
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                raise _Passing(f"its page of {project} can't be read") from error
+
+        return self._patiently(ask)
+
+    def sha256(self, there: There) -> str:
+        """The SHA-256 of a file, which is fetched where the index doesn't tell it."""
+        if there.sha256:
+            return there.sha256
+
+        def ask() -> str:
+            answer = self._get(there.url, {})
+            return "" if answer is None else hashlib.sha256(answer.content).hexdigest()
+
+        return self._patiently(ask)
+
+    def content(self, there: There) -> bytes:
+        """The bytes of a file; empty where it isn't there after all."""
+
+        def ask() -> bytes:
+            answer = self._get(there.url, {})
+            return b"" if answer is None else answer.content
+
+        return self._patiently(ask)
+
+    def check_upload(self) -> None:
+        """See that an upload would be let in: one without a file is refused for that alone.
+
+        Raises:
+            UserError: the index can't be reached, or refuses the login.
+        """
+
+        def ask() -> None:
+            form = {":action": "file_upload", "protocol_version": "1"}
+            answer = self._http.post(
+                self.index.upload, data=form, auth=self._auth(), follow_redirects=False
+            )
+            if answer.status_code in _PASSING:
+                raise _passing(answer)
+            self._check_login(answer)
+            # what takes uploads complains of the form; 422 is another word for 400
+            if answer.status_code not in {200, 400, 422}:
+                raise UserError(
+                    f"{self.index.name} takes no uploads at {self.index.upload} "
+                    f"(HTTP {answer.status_code})",
+                    "release.indexes in lapstrake.yaml says where it does",
+                )
+
+        self._patiently(ask)
+
+    def _get(self, url: str, headers: dict[str, str]) -> httpx.Response | None:
+        """What lies there; None for nothing. The login goes to the index's own host alone."""
+        for _ in range(_REDIRECTS):
+            auth = self._auth() if _origin(url) == _origin(self.index.simple) else None
+            answer = self._http.get(url, headers=headers, auth=auth, follow_redirects=False)
+            if answer.status_code in _PASSING:
+                raise _passing(answer)
+            self._check_login(answer)
+            if not answer.has_redirect_location:
+                break
+            url = urljoin(url, answer.headers["Location"])
+            if headers and _origin(url) != _origin(self.index.simple):
+                # an index that hasn't a project sends us to another one: that isn't what it has
+                return None
+        if answer.status_code in {404, 410}:
+            return None
+        if answer.status_code != 200:
+            raise UserError(f"{self.index.name} answers HTTP {answer.status_code} for {url}")
+        return answer
+
+    def _auth(self) -> httpx.BasicAuth | None:
+        login = self.index.login
+        return httpx.BasicAuth(*login) if login else None
+
+    def _check_login(self, answer: httpx.Response) -> None:
+        if answer.status_code not in {401, 403}:
+            self._welcome = True
+            return
+        if self._welcome:
+            # the same login was good before: whatever keeps them may be restarting
+            raise _passing(answer)
+        if self.index.login is not None:
+            raise UserError(
+                f"{self.index.name} refuses the login (HTTP {answer.status_code})",
+                f"check ${variables(self.index.name)[1]}, or the token's rights",
+            )
+        user, password = variables(self.index.name)
+        raise UserError(
+            f"{self.index.name} wants a login", f"set ${password} (and ${user} unless it's a token)"
+        )
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Try again what may pass."""
+        failures = 0
+        while True:
+            process.check_stopped()
+            try:
+                return work()
+            except (_Passing, httpx.TransportError) as error:
+                failures += 1
+                if failures >= _ATTEMPTS or _is_final(error):
+                    raise self._unreachable(error) from error
+                after = error.after if isinstance(error, _Passing) else None
+                seconds = self._pause * 2 ** (failures - 1) if after is None else after
+                self._ending.wait(min(seconds, _LONGEST_WAIT))
+                if self._ending.is_set():
+                    raise process.Stopped("stopped") from None
+
+    def _unreachable(self, error: Exception) -> UserError:
+        name, host = self.index.name, _host(self.index.upload)
+        reason = str(error) or type(error).__name__
+        if "connection refused" in reason.lower():
+            return UserError(f"{name}: nothing answers at {host}", "is the index running there?")
+        if isinstance(error, _Passing):
+            return UserError(f"{name} doesn't serve: {reason}", "try again later")
+        hint = "check the address, the network, the proxy and the certificates (SSL_CERT_FILE)"
+        return UserError(f"{name} can't be reached: {reason}", hint)
+
+
+def _passing(answer: httpx.Response) -> _Passing:
+    return _Passing(f"HTTP {answer.status_code}", retry_after(answer.headers.get("Retry-After")))
+
+
+def _is_final(error: Exception) -> bool:
+    said = str(error).lower()
+    return isinstance(error, httpx.UnsupportedProtocol) or any(
+        x in said for x in ("certificate", "name or service not known", "connection refused")
+    )
+
+
+def _json_files(answer: httpx.Response) -> Iterator[There]:
+    page: dict[str, Any] = answer.json()
+    for file in page["files"]:
+        url = urljoin(str(answer.url), file["url"])
+        yield There(file["filename"], url, str(file.get("hashes", {}).get("sha256", "")))
+
+
+def _html_files(answer: httpx.Response) -> Iterator[There]:
+    parser = _Links()
+    parser.feed(answer.text)
+    for link in parser.links:
+        url, fragment = urldefrag(urljoin(str(answer.url), link))
+        name = unquote(urlsplit(url).path.rpartition("/")[2])
+        yield There(name, url, fragment.removeprefix("sha256=") if "sha256=" in fragment else "")
+
+
+class _Links(HTMLParser):
+    """The addresses of a page's links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take those of anchors."""
+        href = dict(attrs).get("href")
+        if tag == "a" and href:
+            self.links.append(href)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _loopback_client() -> httpx.Client:
+    """No proxy leads there."""
+    return httpx.Client(
+        trust_env=False,
+        verify=False,  # noqa: S501 - as for registries: loopback needs no TLS at all
+        timeout=httpx.Timeout(stall(), pool=None),
+        headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
+    )
