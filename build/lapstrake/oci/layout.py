@@ -42,12 +42,20 @@ def _write(out: Path, images: Sequence[Assembled], build: Build, store: Store) -
     check_ours(out)
     blobs = out / "blobs" / "sha256"
     with _undone_where_it_fails(out, blobs):
-        wanted = _put_blobs(blobs, images, store)
-        _replace(out / "oci-layout", _LAYOUT)
-        _replace(out / "index.json", _index(images, build.platform))
+        wanted = write_blobs(out, images, build.platform, store)
     _replace(out / BUILD_NAME, build.model_dump_json(indent=1).encode() + b"\n")
     _remove_others(blobs, wanted)
     remove_abandoned_files(out)
+
+
+def write_blobs(out: Path, images: Sequence[Assembled], platform: str, store: Store) -> set[str]:
+    """Write a layout of images into a folder, beside what it may hold; the names of its blobs."""
+    blobs = out / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    wanted = _put_blobs(blobs, images, store)
+    _replace(out / "oci-layout", _LAYOUT)
+    _replace(out / "index.json", _index(images, platform))
+    return wanted
 
 
 def _put_blobs(blobs: Path, images: Sequence[Assembled], store: Store) -> set[str]:

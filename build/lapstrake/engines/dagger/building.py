@@ -20,13 +20,20 @@ from lapstrake.engines.dagger.graph import Bench, Toolchain
 from lapstrake.engines.dagger.priming import Priming, hosts_of
 from lapstrake.engines.dagger.session import in_session
 from lapstrake.engines.dagger.wire import Interpreters, required
+from lapstrake.engines.local.fetching import files_of
 from lapstrake.engines.model import Outcome
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import Layer
+from lapstrake.layers.kinds import Layer, Wheels
 from lapstrake.report.progress import Progress
 from lapstrake.store.intact import check_file
 from lapstrake.store.records import LayerRecord
 from lapstrake.store.store import Store, file_system_errors, write_staged
+
+# Results that are on their way here at a time: one stream alone doesn't fill a fast connection.
+_EXPORTS = 2
+
+# What takes long and is waited for begins first.
+_KINDS = ("root", "run", "copy", "wheels", "files")
 
 
 class Building:
@@ -78,34 +85,39 @@ class Building:
         with self._progress.step("toolchain", "toolchain of the Dagger engine"):
             bench = Bench(await bench.container.sync(), self._platform)
         await primed.into(bench, self._run)
-        limiter = anyio.CapacityLimiter(jobs)
+        building, bringing = anyio.CapacityLimiter(jobs), anyio.CapacityLimiter(_EXPORTS)
         async with anyio.create_task_group() as group:
-            for layer in self._layers.values():
-                group.start_soon(self._layer, layer, bench, folder, limiter)
+            for layer in sorted(self._layers.values(), key=_weight):
+                group.start_soon(self._layer, layer, bench, folder, (building, bringing))
 
     async def _layer(
-        self, layer: Layer, bench: Bench, folder: Path, limiter: anyio.CapacityLimiter
+        self,
+        layer: Layer,
+        bench: Bench,
+        folder: Path,
+        limiters: tuple[anyio.CapacityLimiter, anyio.CapacityLimiter],
     ) -> None:
         """Build one layer after those that it is made of; bring it here if it is missing."""
         for needed in required(layer):
             await self._done[needed.id].wait()
-        async with limiter:
-            result = bench.layer(layer, self._results)
+        building, bringing = limiters
+        async with building:
             with self._progress.step(layer.id, f"{layer.kind:<6} {layer.title}"):
-                if layer.id in self._missing:
-                    await self._bring(layer, result, folder / layer.id)
-                else:
-                    result = await result.sync()
-            self._results[layer.id] = result
-        self._done[layer.id].set()
+                self._results[layer.id] = await bench.layer(layer, self._results).sync()
+            self._done[layer.id].set()
+        if layer.id in self._missing:
+            async with bringing:
+                await self._bring(layer, folder / layer.id)
 
-    async def _bring(self, layer: Layer, result: dagger.Directory, folder: Path) -> None:
-        await result.export(str(folder))
-        # a cancelled build keeps what has arrived
-        with anyio.CancelScope(shield=True):
-            outcome = await anyio.to_thread.run_sync(self._kept, layer, folder)
-        self._outcomes[layer.id] = outcome
-        self._progress.advance(layer.id, sum(b.size for b in outcome.record.blobs))
+    async def _bring(self, layer: Layer, folder: Path) -> None:
+        key = f"take {layer.id}"
+        with self._progress.step(key, f"take   {layer.title}"):
+            await self._results[layer.id].export(str(folder))
+            # a cancelled build keeps what has arrived
+            with anyio.CancelScope(shield=True):
+                outcome = await anyio.to_thread.run_sync(self._kept, layer, folder)
+            self._outcomes[layer.id] = outcome
+            self._progress.advance(key, sum(b.size for b in outcome.record.blobs))
 
     def _kept(self, layer: Layer, folder: Path) -> Outcome:
         """Take a finished layer into the cache, each blob checked against its digest."""
@@ -123,6 +135,11 @@ class Building:
         made = (folder / places.RUN).read_text() == self._run
         shutil.rmtree(folder)
         return Outcome(record, "built" if made else "reused")
+
+
+def _weight(layer: Layer) -> tuple[int, int, str]:
+    size = sum(w.size for w in files_of(layer)) if isinstance(layer, Wheels) else 0
+    return _KINDS.index(layer.kind), -size, layer.id
 
 
 def _check(path: Path, layer: Layer) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -106,7 +106,7 @@ def _add(found: Carried, name: str, path: str | None) -> None:
 
 
 def _without_local_links(found: Carried) -> None:
-    """Folders of this machine aren't there: what lies in them is fetched here, or found elsewhere."""
+    """Folders of this machine aren't there: what lies in them is looked for elsewhere."""
     for name, separator in (("PIP_FIND_LINKS", " "), ("UV_FIND_LINKS", ",")):
         places = [p for p in found.env.pop(name, "").split(separator) if p]
         if kept := [p for p in places if "://" in p and not p.startswith("file:")]:
@@ -143,9 +143,7 @@ def _is_here(place: str) -> bool:
     return parts.scheme == "file" or ("://" in place and is_loopback(parts.netloc.split("@")[-1]))
 
 
-def wear(
-    found: Carried, folder: Path, sources: Path, env: dict[str, str] | os._Environ[str]
-) -> None:
+def wear(found: Carried, folder: Path, sources: Path, env: MutableMapping[str, str]) -> None:
     """Put settings into force: within the engine.
 
     Args:

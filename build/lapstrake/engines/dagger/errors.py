@@ -10,10 +10,12 @@ from pathlib import Path
 
 import dagger
 
+from lapstrake.engines.dagger.session import tail
 from lapstrake.errors import UserError
 from lapstrake.redact import redact
 
 _TAIL_LINES = 20
+_FAILED = "Failed to establish client connection to the Dagger session"
 _RETRY = "what was finished is kept: build again"
 
 # What an engine or its client may say -> what we say, and what to do.
@@ -122,19 +124,12 @@ def _known(text: str, details: tuple[str, ...]) -> UserError | None:
 
 
 def _unreachable(error: BaseException, log: Path) -> UserError:
-    reason = redact(next(iter(str(error).splitlines()), type(error).__name__))
-    said = tuple(redact(x) for x in _tail(log))
+    text = next(iter(str(error).splitlines()), type(error).__name__)
+    reason = redact(text.removeprefix(_FAILED).strip(" :").lower())
+    said = tuple(redact(x) for x in tail(log))
     known = _known("\n".join((reason, *said)), said)
     return known or UserError(
         f"no Dagger engine answers: {reason}",
         "start one (docs/dagger.md), or build with --engine local",
         said,
     )
-
-
-def _tail(log: Path) -> tuple[str, ...]:
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
-    return tuple(line for line in text.splitlines() if line.strip())[-5:]

@@ -17,8 +17,9 @@ from dagger import dag
 
 import lapstrake
 from lapstrake.engines.dagger import places
-from lapstrake.engines.dagger.wire import encode, required, sources
+from lapstrake.engines.dagger.wire import encode, encode_image, required, sources
 from lapstrake.layers.kinds import Bootstrap, BuiltWheel, Layer, Run, Wheels
+from lapstrake.plan.model import Plan
 
 # The volumes, and where each is mounted.
 _VOLUMES = {
@@ -34,7 +35,32 @@ _ENV = {
 }
 
 # What no builder of a layer imports: a change there is no reason to build anything again.
-_NOT_NEEDED = ("cli", "definition/reference.py", "inspect", "share", "smoke", "templates")
+_NOT_NEEDED = (
+    "cli",
+    "definition/reference.py",
+    "doctor.py",
+    *(
+        f"engines/dagger/{name}.py"
+        for name in (
+            "building",
+            "engine",
+            "errors",
+            "graph",
+            "images",
+            "lazily",
+            "priming",
+            "session",
+            "toolchain",
+        )
+    ),
+    "engines/choice.py",
+    "inspect",
+    "registry",
+    "scaffold.py",
+    "share",
+    "smoke",
+    "templates",
+)
 
 # The keys that the secret's values go by: they are no input of any layer.
 _SAME = "lapstrake-client"
@@ -117,6 +143,20 @@ class Bench:
             self._words("make", self.platform, f"{layer.kind} {layer.title}"),
             insecure_root_capabilities=is_privileged(layer),
         ).directory(str(places.OUT))
+
+    def assembled(self, plan: Plan, layers: Mapping[str, dagger.Directory]) -> dagger.Directory:
+        """An image's layout, and an archive of it, from what its layers' builders left.
+
+        Args:
+            plan: of one image.
+            layers: its layers' results, by id.
+        """
+        text = dag.directory().with_new_file(places.PLAN.name, encode_image(plan))
+        container = self.container.with_mounted_file(str(places.PLAN), text.file(places.PLAN.name))
+        for name, result in layers.items():
+            container = container.with_mounted_directory(str(places.BELOW / name), result)
+        words = self._words("assemble", f"image {plan.images[0].name}")
+        return container.with_exec(words).directory(str(places.OUT))
 
     def prime(
         self, folders: Sequence[tuple[str, Path, Sequence[str]]], run: str

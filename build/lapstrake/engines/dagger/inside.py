@@ -7,24 +7,31 @@ folder that the engine keeps. Its last line on standard output is JSON: what wen
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lapstrake import process
+import httpx
+
+from lapstrake import process, skopeo
 from lapstrake.engines.dagger import places
 from lapstrake.engines.dagger.carried import Carried, wear
-from lapstrake.engines.dagger.wire import Interpreters, decode
+from lapstrake.engines.dagger.wire import Interpreters, decode, decode_image
 from lapstrake.engines.local.fetching import Fetching
 from lapstrake.engines.local.making import Making
 from lapstrake.engines.model import Outcome
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import Bootstrap, Layer, Run, Wheels, bytecode_key
+from lapstrake.oci.archive import pack
+from lapstrake.oci.image import assemble
+from lapstrake.oci.layout import write_blobs
 from lapstrake.report import console
 from lapstrake.report.progress import Plain, Progress
 from lapstrake.store.records import Blob, LayerRecord
@@ -38,7 +45,13 @@ _SHARED = ("bytecode", "debs", "images", "locks", "tmp", "trees", "wheels")
 def main() -> None:
     """Do what the first argument names; exit 1 with a line of JSON where the user can mend it."""
     job, *arguments = sys.argv[1:]
-    jobs: dict[str, Callable[..., None]] = {"make": _make, "prime": _prime}
+    jobs: dict[str, Callable[..., None]] = {
+        "assemble": _assemble,
+        "health": _health,
+        "make": _make,
+        "prime": _prime,
+        "publish": _publish,
+    }
     try:
         with tempfile.TemporaryDirectory() as folder:
             settings = Carried.from_json(places.CARRIED.read_text(encoding="utf-8"))
@@ -130,6 +143,61 @@ def _copy(source: Path, target: Path, store: Store) -> None:
             else:
                 shutil.copyfile(source, staged)
             staged.rename(target)
+
+
+def _assemble(_settings: Carried, store: Store, *_title: str) -> None:
+    """Write the layout of the image that `PLAN` describes, and the same as an archive."""
+    plan = decode_image(places.PLAN.read_text(encoding="utf-8"))
+    records = {record.id: record for record in _below(store)}
+    image = assemble(plan.images[0], records, plan.platform, plan.epoch)
+    layout = places.OUT / places.LAYOUT
+    write_blobs(layout, [image], plan.platform, store)
+    pack(layout, places.OUT / places.ARCHIVE)
+    console.say(json.dumps({"digest": image.manifest.digest}))
+
+
+def _health(_settings: Carried, _store: Store, seconds: str, *addresses: str) -> None:
+    """Wait until every address answers 200."""
+    end = time.monotonic() + int(seconds)
+    with httpx.Client(timeout=10, trust_env=False) as http:
+        for address in addresses:
+            while (said := _answer(http, address)) != "200":
+                if time.monotonic() > end:
+                    raise UserError(f"{address} doesn't answer 200 in {seconds} s: {said}")
+                time.sleep(0.2)
+            console.say(f"{address} 200")
+
+
+def _answer(http: httpx.Client, address: str) -> str:
+    try:
+        return str(http.get(address).status_code)
+    except httpx.HTTPError as error:
+        return str(error) or type(error).__name__
+
+
+def _publish(_settings: Carried, store: Store, reference: str, user: str = "") -> None:
+    """Push the layout at `IMAGE`; its digest is printed."""
+    layout = places.IMAGE / places.LAYOUT
+    with store.scratch("push") as work:
+        digest = work / "digest"
+        options = ["--preserve-digests", "--digestfile", str(digest)]
+        if reference.startswith(f"{places.CLIENT}:"):
+            # the client's own machine, where a registry may go without TLS
+            options.append("--dest-tls-verify=false")
+        if logins := _logins(reference, user):
+            (work / "logins.json").touch(mode=0o600)
+            (work / "logins.json").write_text(logins)
+            options += ["--dest-authfile", str(work / "logins.json")]
+        skopeo.copy(f"oci:{layout}", f"docker://{reference}", options)
+        console.say(digest.read_text().strip())
+
+
+def _logins(reference: str, user: str) -> str:
+    if places.PASSWORD.is_file():
+        password = places.PASSWORD.read_text().rstrip("\n")
+        login = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return json.dumps({"auths": {skopeo.host_of(reference): {"auth": login}}})
+    return places.LOGINS.read_text() if places.LOGINS.is_file() else ""
 
 
 def _hex(blob: Blob) -> str:

@@ -1,4 +1,4 @@
-"""The toolchain of a repository, found when an engine asks for it: not before dagger-io is there."""
+"""The toolchain of a repository, found when an engine asks for it and not before."""
 
 from __future__ import annotations
 

@@ -13,11 +13,21 @@ CACHE = Path("/lapstrake/cache")
 OUT = Path("/lapstrake/out")
 CARRIED = Path("/run/lapstrake-client.json")
 APT_SOURCES = Path("/etc/apt/sources.list.d")
-WORKED = Path("/lapstrake/worked")
+IMAGE = Path("/lapstrake/image")
+PLAN = Path("/lapstrake/plan.json")
+LOGINS = Path("/run/lapstrake-logins.json")
+PASSWORD = Path("/run/lapstrake-password")
 
 # Below OUT: what is known of the layer, its blobs, and which build it was made for.
 RECORD = "record.json"
 BLOBS = "blobs"
 RUN = "run"
+
+# Below OUT, of an image: its layout, and the same as one file.
+LAYOUT = "layout"
+ARCHIVE = "image.tar"
+
+# How a container that publishes to it calls the client's machine.
+CLIENT = "client"
 
 MODULE = "lapstrake.engines.dagger.inside"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from lapstrake import process
@@ -14,7 +13,7 @@ from lapstrake.definition.repository import Repository
 from lapstrake.engines.dagger.graph import Toolchain
 from lapstrake.errors import UserError
 from lapstrake.lock.model import Lock
-from lapstrake.oci.layout import LAYOUT_FILES
+from lapstrake.oci.archive import pack
 from lapstrake.report.progress import Progress
 from lapstrake.store.store import Store, writing
 
@@ -104,23 +103,9 @@ def _pack(layout: Path, staged: Path, target: Path) -> None:
     """Pack a layout; what was packed before goes."""
     with writing(target.parent):
         target.parent.mkdir(exist_ok=True)
-        with tarfile.open(staged, "w") as tar:
-            for path in _members(layout):
-                tar.add(path, path.relative_to(layout).as_posix(), filter=_plain)
+        pack(layout, staged)
         # an engine that has seen it once goes by its name, size and time
         os.utime(staged, (0, 0))
         for old in target.parent.glob("toolchain-*.tar"):
             old.unlink(missing_ok=True)
         shutil.move(staged, target)
-
-
-def _members(layout: Path) -> Iterator[Path]:
-    for name in LAYOUT_FILES:
-        yield layout / name
-    yield from sorted((layout / "blobs/sha256").iterdir())
-
-
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.uid = info.gid = info.mtime = 0
-    info.uname = info.gname = ""
-    return info

@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from lapstrake.layers.kinds import (
     Bootstrap,
@@ -28,7 +28,7 @@ from lapstrake.layers.kinds import (
     Wheels,
 )
 from lapstrake.lock.model import Deb, Wheel
-from lapstrake.plan.model import direct_needs
+from lapstrake.plan.model import Config, ImagePlan, Plan, direct_needs
 
 Json = dict[str, Any]
 
@@ -129,6 +129,53 @@ def decode(text: str, top: Path, interpreters: Interpreters) -> Layer:
     return layer
 
 
+def encode_image(plan: Plan) -> str:
+    """What an image's manifest and config depend on, as canonical JSON; `plan` is of it alone."""
+    image = plan.images[0]
+    body = {
+        "name": image.name,
+        "platform": plan.platform,
+        "epoch": plan.epoch,
+        "annotations": image.annotations,
+        "config": {f.name: getattr(image.config, f.name) for f in fields(image.config)},
+        "layers": [[x.id, x.kind, x.title] for x in image.layers],
+    }
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def decode_image(text: str) -> Plan:
+    """As much of the plan as `encode_image` wrote: what is assembled doesn't depend on the rest."""
+    body = json.loads(text)
+    image = ImagePlan(
+        name=body["name"],
+        description="",
+        extends=None,
+        layers=tuple(_Known(title, kind, name) for name, kind, title in body["layers"]),
+        config=Config(**{name: _tuples(value) for name, value in body["config"].items()}),
+        annotations=_tuples(body["annotations"]),
+        tags=(),
+        tokens=(),
+        services=(),
+        python=None,
+        requirements=(),
+        budget=None,
+        smoke=(),
+    )
+    return Plan("", "", body["platform"], body["epoch"], (image,))
+
+
+class _Known(Layer):
+    """A layer of which nothing is known but its id, kind and title."""
+
+    def __init__(self, title: str, kind: str, name: str) -> None:
+        super().__init__(title)
+        vars(self).update(kind=kind, id=name)
+
+    def inputs(self) -> Json:
+        """None are known."""
+        return {}
+
+
 def _bodies(layers: Iterable[Layer]) -> Json:
     """Layers by id, with those that they refer to."""
     found: Json = {}
@@ -156,19 +203,20 @@ def _body(layer: Layer, top: Path) -> Json:
 
 
 def _plain(value: object, top: Path) -> object:
+    found: object = value
     if isinstance(value, tuple):
-        return [_plain(v, top) for v in value]
-    if isinstance(value, Layer):
-        return value.id
-    if isinstance(value, Deb | Wheel):
-        return value.model_dump(mode="json")
-    if isinstance(value, BuiltWheel):
-        return {f.name: _plain(getattr(value, f.name), top) for f in fields(value)}
-    if isinstance(value, Interpreter):
-        return _interpreter(value, whole=is_pulled(value))
-    if isinstance(value, FileEntry):
-        return _entry(value, top)
-    return value
+        found = [_plain(v, top) for v in value]
+    elif isinstance(value, Layer):
+        found = value.id
+    elif isinstance(value, Deb | Wheel):
+        found = value.model_dump(mode="json")
+    elif isinstance(value, BuiltWheel):
+        found = {f.name: _plain(getattr(value, f.name), top) for f in fields(value)}
+    elif isinstance(value, Interpreter):
+        found = _interpreter(value, whole=is_pulled(value))
+    elif isinstance(value, FileEntry):
+        found = _entry(value, top)
+    return found
 
 
 def _interpreter(value: Interpreter, *, whole: bool) -> Json:
@@ -207,22 +255,21 @@ class _Reader:
         """A layer of its own fields."""
         values = dict(body)
         kind = _KINDS[values.pop("type")]
-        return kind(**{name: self._field(name, v) for name, v in values.items()})
+        made: Callable[..., Layer] = kind
+        return made(**{name: self._field(name, v) for name, v in values.items()})
 
-    def _field(self, name: str, value: object) -> object:
-        if name in {"below", "layers"}:
-            return self.layers(cast("list[str]", value))
-        if name == "debs":
-            return tuple(Deb.model_validate(v) for v in cast("list[Json]", value))
-        if name == "wheels":
-            return tuple(self._wheel(v) for v in cast("list[Json]", value))
-        if name == "entries":
-            return tuple(self._file(v) for v in cast("list[Json]", value))
-        if name == "interpreter" and value is not None:
-            return self._interpreter(cast("Json", value))
-        if isinstance(value, list):
-            return tuple(tuple(v) if isinstance(v, list) else v for v in value)
-        return value
+    def _field(self, name: str, value: Any) -> Any:
+        readers: dict[str, Callable[[Any], Any]] = {
+            "below": self.layers,
+            "layers": self.layers,
+            "debs": lambda v: tuple(Deb.model_validate(x) for x in v),
+            "wheels": lambda v: tuple(self._wheel(x) for x in v),
+            "entries": lambda v: tuple(self._file(x) for x in v),
+            "interpreter": lambda v: None if v is None else self._interpreter(v),
+        }
+        if name in readers:
+            return readers[name](value)
+        return _tuples(value)
 
     def _interpreter(self, body: Json) -> Interpreter:
         if "layers" in body:
@@ -249,3 +296,7 @@ class _Reader:
 
 def _name(interpreter: Interpreter) -> str:
     return f"{interpreter.version} {interpreter.path}"
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
