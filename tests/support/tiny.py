@@ -141,7 +141,7 @@ class Request(BaseHTTPRequestHandler):
         self.seen.append((self.command, self.path, self.headers.get("Range")))
         type(self).answer(self)
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815
 
     def reply(
         self,

@@ -99,6 +99,9 @@ class RegistryClient:
             url = f"{self.repository.url}/manifests/{reference}"
             headers = {"Content-Type": media_type}
             answer = self._http.put(url, content=data, headers=headers, auth=self._auth)
+            if answer.status_code == 400 and "DIGEST_INVALID" in answer.text:
+                # Docker's registry says so while another push rewrites its link to a blob
+                raise _Passing(_reason(answer))
             self._check(answer, {201})
 
         self._patiently(put)
