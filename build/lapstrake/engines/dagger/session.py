@@ -32,6 +32,7 @@ _START = "start one (docs/dagger.md), or build with --engine local"
 _ANSWER = 30.0
 _BEGIN = 600.0
 _GOODBYE = 20.0
+_SHORT_GOODBYE = 3.0
 
 
 def need_sdk() -> None:
@@ -95,10 +96,13 @@ def _opened(log: TextIO) -> Iterator[None]:
                 raise UserError("no Dagger engine answers", _START, tail(Path(log.name)))
             os.environ[_PORT], os.environ[_TOKEN] = said
             yield
+        except BaseException:
+            _leave(child, _SHORT_GOODBYE)
+            raise
         finally:
             os.environ.pop(_PORT, None)
             os.environ.pop(_TOKEN, None)
-            _leave(child)
+        _leave(child, _GOODBYE)
 
 
 def _first_line(child: subprocess.Popen[bytes], patience: float) -> tuple[str, str] | None:
@@ -120,15 +124,16 @@ def _line(child: subprocess.Popen[bytes]) -> bytes:
     return child.stdout.readline() if child.stdout else b""
 
 
-def _leave(child: subprocess.Popen[bytes]) -> None:
+def _leave(child: subprocess.Popen[bytes], patience: float) -> None:
     """End the session: it ends with its standard input, after what it still has to say."""
     if child.stdin is not None:
         with contextlib.suppress(OSError):
             child.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(_GOODBYE)
+        child.wait(patience)
     if child.poll() is None:
-        child.terminate()
+        # it waits for an engine that is gone
+        child.kill()
 
 
 def _knock(runner: str) -> bool:
