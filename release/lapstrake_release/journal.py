@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 from lapstrake import process
 from lapstrake.errors import UserError
@@ -160,6 +160,14 @@ class Journal:
             self._said = now
         self._add({"event": "progress", "image": image, "percent": percent})
 
+    def discard(self) -> None:
+        """Leave nothing of a run that was the first and has begun nothing."""
+        if self.state.runs == 1:
+            self.path.unlink(missing_ok=True)
+            _lock_path(self.path.parent, self.state.version).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.path.parent.rmdir()
+
     def _add(self, facts: Facts) -> None:
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}
         # what a target says may hold what it was told
@@ -167,6 +175,24 @@ class Journal:
         with self._lock, writing(self.path.parent):
             self._file.write(text.encode() + b"\n")
             self.state.take(line)
+
+
+class _Unwritten(Journal):
+    """A journal that only keeps its state."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def write(self, event: str, **facts: object) -> None:
+        self.state.take({"event": event, **facts})
+
+    def progress(self, image: str, part: float) -> None:
+        """Nobody asks."""
+
+
+def unwritten(version: str) -> Journal:
+    """A journal for a run that does nothing: it is written nowhere."""
+    return _Unwritten(State(version))
 
 
 def journal_path(dist: Path, version: str) -> Path:
@@ -219,23 +245,32 @@ def open_journal(dist: Path, version: str, commit: str) -> Iterator[Journal]:
 
 
 @contextlib.contextmanager
-def _held(dist: Path, version: str) -> Iterator[Any]:
+def _held(dist: Path, version: str) -> Iterator[IO[bytes]]:
     """The open lock of a version. The kernel lets go of it when its holder dies."""
+    end = time.monotonic() + _MOMENT
+    while (handle := _claimed(dist, version)) is None:
+        if time.monotonic() > end:
+            holder = _read_holder(_lock_path(dist, version))
+            raise UserError(
+                f"{version} is being released already: {holder or 'by another process'}",
+                "`lapstrake release status` says how far it is, `release cancel` ends it",
+            )
+        process.check_stopped()
+        time.sleep(0.02)
+    with handle:
+        yield handle
+
+
+def _claimed(dist: Path, version: str) -> IO[bytes] | None:
+    """The lock, open and ours; None where it is another's."""
     with writing(dist):
         dist.mkdir(parents=True, exist_ok=True)
         handle = _lock_path(dist, version).open("ab+")
-    with handle:
-        end = time.monotonic() + _MOMENT
-        while not _taken(handle.fileno(), fcntl.LOCK_EX):
-            if time.monotonic() > end:
-                holder = _read_holder(_lock_path(dist, version))
-                raise UserError(
-                    f"{version} is being released already: {holder or 'by another process'}",
-                    "`lapstrake release status` says how far it is, `release cancel` ends it",
-                )
-            process.check_stopped()
-            time.sleep(0.02)
-        yield handle
+    # one that had nothing to leave may have removed it between the two calls
+    if _taken(handle.fileno(), fcntl.LOCK_EX) and os.fstat(handle.fileno()).st_nlink:
+        return handle
+    handle.close()
+    return None
 
 
 def running(dist: Path, version: str) -> Holder | None:

@@ -98,8 +98,10 @@ def check_ours(out: Path) -> None:
         raise UserError(f"{out} is no folder", "choose another with --out")
     if any(out.iterdir()) and not (out / "oci-layout").exists():
         known = {"blobs", BUILD_NAME, "smoke.json"}
-        # an interrupted first build may have left what it was about to rename
-        if not {p.name for p in out.iterdir() if not p.name.startswith(".oci-layout.")} <= known:
+        # an interrupted first build may have left what it was about to rename; a release that
+        # begins with a build has its journal here by then
+        ours = (".oci-layout.", "release-")
+        if not {p.name for p in out.iterdir() if not p.name.startswith(ours)} <= known:
             raise UserError(f"{out} holds something else than a build", "choose another with --out")
 
 

@@ -108,15 +108,7 @@ class RegistryClient:
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has a blob."""
-
-        def ask() -> bool:
-            answer = self._http.head(f"{self.repository.url}/blobs/{digest}", auth=self._auth)
-            if answer.status_code == 404:
-                return False
-            self._check(answer, {200})
-            return True
-
-        return self._patiently(ask)
+        return self._patiently(lambda: self._has(digest))
 
     def upload(
         self, digest: str, content: Path | bytes, tick: Tick = lambda _: None, source: str = ""
@@ -129,9 +121,9 @@ class RegistryClient:
             tick: told of bytes as they are sent (negative where they are sent again).
             source: the path of a repository of this registry that may have the blob.
         """
-        if self.has_blob(digest):
-            return False
-        return self._patiently(lambda: self._send(digest, _Content(content, tick, self), source))
+        body = _Content(content, tick, self)
+        # asked each time: it may be that only the answer to an upload was lost
+        return self._patiently(lambda: not self._has(digest) and self._send(digest, body, source))
 
     def download(self, digest: str, size: int, file: BinaryIO, tick: Tick = lambda _: None) -> None:
         """Receive a blob of `size` bytes into an empty file.
@@ -179,6 +171,13 @@ class RegistryClient:
         if reference.startswith("sha256:") and sha256_of(data) != reference:
             raise Damaged(f"{self.repository} sends another manifest for {reference}")
         return data
+
+    def _has(self, digest: str) -> bool:
+        answer = self._http.head(f"{self.repository.url}/blobs/{digest}", auth=self._auth)
+        if answer.status_code == 404:
+            return False
+        self._check(answer, {200})
+        return True
 
     def _send(self, digest: str, content: _Content, source: str) -> bool:
         """Upload, unless the registry takes the blob from a repository that has it."""

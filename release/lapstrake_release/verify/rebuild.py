@@ -1,0 +1,76 @@
+"""Building what was released again: the same digests, from nothing but the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lapstrake import process
+from lapstrake.build import build
+from lapstrake.cli.common import open_lock
+from lapstrake.definition.load import load
+from lapstrake.engines.choice import chosen_engine, open_engine
+from lapstrake.errors import UserError
+from lapstrake.plan.make import make_plan
+from lapstrake.report.progress import Progress
+from lapstrake.store.scratch import temporary_folder
+from lapstrake.store.store import Store
+from lapstrake_release.verify.model import Findings
+from lapstrake_release.version import Version
+
+PART = "rebuilt"
+
+
+def check_rebuild(
+    root: Path,
+    version: Version,
+    commit: str,
+    digests: Mapping[str, str],
+    progress: Progress,
+    findings: Findings,
+) -> None:
+    """Build a commit with an empty cache, and compare each image with what is public.
+
+    Args:
+        root: the checkout that has the commit.
+        version: what it was released as.
+        commit: a revision.
+        digests: the digest of each public name.
+        progress: shows the build.
+        findings: takes what is found.
+
+    Raises:
+        UserError: the commit isn't there, or can't be built.
+    """
+    with temporary_folder("rebuild") as folder:
+        tree = folder / "tree"
+        process.run(
+            ["git", "-C", root, "worktree", "add", "-q", "--detach", tree, commit],
+            failure=f"there is no commit {commit}",
+            hint="git fetch --tags",
+        )
+        try:
+            found = _built(tree / _prefix(root), version, folder, progress)
+        finally:
+            process.run(["git", "-C", root, "worktree", "remove", "--force", tree], check=False)
+    for tag, digest in sorted(found.items()):
+        findings.same(PART, tag, digests.get(tag, ""), digest)
+    if not found:
+        raise UserError("the commit has no images to build")
+
+
+def _built(root: Path, version: Version, folder: Path, progress: Progress) -> dict[str, str]:
+    """The digest that each of a version's names gets."""
+    repo = load(root)
+    repo = replace(repo, family=repo.family.model_copy(update={"version": version.ours}))
+    lock = open_lock(repo)
+    plan = make_plan(repo, lock)
+    engine = open_engine(chosen_engine(None), repo, lock)
+    done = build(plan, engine, Store(folder / "cache"), folder / "dist", progress, 2)
+    return {i.tags[0]: i.digest for i in done.images}
+
+
+def _prefix(root: Path) -> str:
+    """Where the definition lies in its checkout; empty at its top."""
+    return process.run(["git", "-C", root, "rev-parse", "--show-prefix"]).stdout.strip()
