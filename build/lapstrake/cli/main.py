@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("lapstrake.cli.build", "Build images into dist/."),
     "smoke": ("lapstrake.cli.smoke", "Start the built images in Docker and check them."),
     "push": ("lapstrake_release.cli.push", "Push the built images to a registry."),
+    "release": ("lapstrake_release.cli.release", "Publish one version, or nothing at all."),
     "version": ("lapstrake_release.cli.version", "A version's spellings, and which comes next."),
     "shell": ("lapstrake.cli.shell", "A shell, or an SSH login, in a built image."),
     "explain": ("lapstrake.cli.explain", "What a built image is made of, and why."),
