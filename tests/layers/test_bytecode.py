@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,7 @@ from wheel_maker import PYTHON, SITE, Maker
 from lapstrake.errors import UserError
 from lapstrake.guest.bytecode import compile_pack, packed, read_pack
 from lapstrake.layers.bytecode import write_compiled, write_sources
-from lapstrake.layers.kinds import Wheels
+from lapstrake.layers.kinds import FIXED_MTIME, Wheels
 from lapstrake.layers.wheels_layer import write_wheels
 from lapstrake.lock.model import Wheel
 
@@ -56,8 +57,13 @@ def written(wheel: Path, bytecode: Path, out: Path) -> dict[str, bytes]:
         return {i.name: (tar.extractfile(i) or io.BytesIO()).read() for i in tar if i.isreg()}
 
 
+def times(layer: Path) -> dict[str, int]:
+    with tarfile.open(layer) as tar:
+        return {i.name: int(i.mtime) for i in tar}
+
+
 def test_a_pack_is_read_as_it_was_written() -> None:
-    entries = [("a/b.py", b"x"), ("empty.py", b""), ("ümlaut\udcff.py", b"\0\xff")]
+    entries = [("a/b.py", 1, b"x"), ("empty.py", 0, b""), ("ümlaut\udcff.py", 2**32 - 1, b"\0\xff")]
     assert read_pack(b"".join(packed(*entry) for entry in entries)) == entries
 
 
@@ -74,9 +80,9 @@ def test_a_layer_has_them_beside_their_modules(tmp_path: Path) -> None:
     wheel = demo().write(tmp_path)
     found = written(wheel, compiled(wheel, tmp_path), tmp_path / "layer")
     pyc = found[f"{SITE}/demo/__pycache__/__init__.{TAG}.pyc"]
+    mtime = times(tmp_path / "layer")[f"{SITE}/demo/__init__.py"]
     assert pyc[:4] == importlib.util.MAGIC_NUMBER
-    assert pyc[4:8] == b"\x03\0\0\0"
-    assert pyc[8:16] == importlib.util.source_hash(MODULE)
+    assert struct.unpack("<III", pyc[4:16]) == (0, mtime, len(MODULE))
     assert f"{SITE}/demo/tests/test_demo.py" in found
     assert len([path for path in found if path.endswith(".pyc")]) == 3
     # pip finds the compiled beside its modules by itself: RECORD is the wheel's own
@@ -103,8 +109,27 @@ def test_python_runs_what_was_compiled_until_somebody_edits_the_module(tmp_path:
     pyc.chmod(0o644)
     pyc.write_bytes(pyc.read_bytes().replace(b"as compiled", b"as patched!"))
     assert run().startswith("as patched!")
-    (site / "demo/__init__.py").write_bytes(MODULE.replace(b"as compiled", b"as edited"))
-    assert run().startswith("as edited")
+    (site / "demo/__init__.py").write_bytes(MODULE.replace(b"as compiled", b"as edited.."))
+    assert run().startswith("as edited..")
+    # what a layer of the repository's own files would put there, of the same size
+    os.utime(site / "demo/__init__.py", (FIXED_MTIME, FIXED_MTIME))
+    assert run().startswith("as edited..")
+
+
+def test_a_module_s_time_tells_its_content(tmp_path: Path) -> None:
+    """So that no compiled module passes for that of another version of the same size."""
+    found = []
+    for number, text in enumerate((b"x = 1\n", b"x = 2\n", b"x = 1\n")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        wheel = Maker(files={"demo/__init__.py": text}).write(folder)
+        written(wheel, compiled(wheel, folder), folder / "layer")
+        found.append(times(folder / "layer"))
+    ours = [f[f"{SITE}/demo/__init__.py"] for f in found]
+    assert ours[0] == ours[2] != ours[1]
+    assert all(FIXED_MTIME < mtime < 2**30 for mtime in ours)
+    others = {m for f in found for path, m in f.items() if path.startswith("opt/")} - set(ours)
+    assert others == {FIXED_MTIME}
 
 
 def test_a_wheel_s_own_compiled_module_stays(tmp_path: Path) -> None:
@@ -117,7 +142,7 @@ def test_a_wheel_s_own_compiled_module_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["etc/passwd", f"{SITE}/other/__pycache__/x.{TAG}.pyc"])
 def test_what_belongs_to_no_module_is_left_out(path: str, tmp_path: Path) -> None:
     wheel = demo().write(tmp_path)
-    (tmp_path / "pack").write_bytes(packed(path, b"planted"))
+    (tmp_path / "pack").write_bytes(packed(path, 1, b"planted"))
     write_compiled(tmp_path / "pack", tmp_path / "zip")
     assert b"planted" not in written(wheel, tmp_path / "zip", tmp_path / "layer").values()
 

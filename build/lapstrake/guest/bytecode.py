@@ -3,13 +3,12 @@
     bytecode.py JOBS FOLDER OUT
 
 Each file of FOLDER is a pack of modules, which are compiled to a pack of the same name in OUT. A
-pack is any number of: the length of a path and that of a content (four bytes each, big-endian),
-the path in the image, the content.
+pack is any number of: the length of a path, that of a content and a modification time (four bytes
+each, big-endian), the path in the image, the content.
 
-The `.pyc` files are of the kind that names its source by hash, and is checked when imported (PEP
-552): a module that somebody edits in a container is compiled anew, as one would expect, and no
-time stamp stands in them. Each pack is compiled in a process of its own that nothing else has run
-in: what `marshal` writes depends on who else in a process holds an equal string.
+A `.pyc` file names its source by time and size, as pip's do: what is told of the module's time
+here is what it has in the image. Each pack is compiled in a process of its own that nothing else
+has run in: what `marshal` writes depends on who else in a process holds an equal string.
 
 The standard library of Python 3.8 only, and of it what Debian's `-minimal` package has.
 """
@@ -22,41 +21,41 @@ import os
 import sys
 from struct import Struct
 
-LENGTHS = Struct(">II")
+HEAD = Struct(">III")
 
-# PEP 552: bit 0 says that a hash follows instead of a time, bit 1 that it is to be checked.
-_CHECKED_HASH = (0b11).to_bytes(4, "little")
+# After the magic number: no flags (PEP 552), the source's time and size.
+_TIME_AND_SIZE = Struct("<III")
 _FAILURES = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
-def read_pack(data: bytes) -> list[tuple[str, bytes]]:
-    """The paths and contents of a pack."""
+def read_pack(data: bytes) -> list[tuple[str, int, bytes]]:
+    """The paths, times and contents of a pack."""
     found = []
     at = 0
     while at < len(data):
-        path_size, size = LENGTHS.unpack_from(data, at)
-        at += LENGTHS.size
+        path_size, size, mtime = HEAD.unpack_from(data, at)
+        at += HEAD.size
         path = data[at : at + path_size].decode("utf-8", "surrogateescape")
         at += path_size
-        found.append((path, data[at : at + size]))
+        found.append((path, mtime, data[at : at + size]))
         at += size
     return found
 
 
-def packed(path: str, content: bytes) -> bytes:
+def packed(path: str, mtime: int, content: bytes) -> bytes:
     """One entry of a pack."""
     name = path.encode("utf-8", "surrogateescape")
-    return LENGTHS.pack(len(name), len(content)) + name + content
+    return HEAD.pack(len(name), len(content), mtime) + name + content
 
 
-def compiled(source: bytes, path: str) -> bytes | None:
+def compiled(source: bytes, mtime: int, path: str) -> bytes | None:
     """The `.pyc` of a module at an absolute path; None where it is no module of this Python."""
     try:
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
         body = marshal.dumps(code)
     except _FAILURES:
         return None
-    return importlib.util.MAGIC_NUMBER + _CHECKED_HASH + importlib.util.source_hash(source) + body
+    return importlib.util.MAGIC_NUMBER + _TIME_AND_SIZE.pack(0, mtime, len(source)) + body
 
 
 def compile_pack(source: str, target: str) -> None:
@@ -64,10 +63,11 @@ def compile_pack(source: str, target: str) -> None:
     with open(source, "rb") as file:  # noqa: PTH123 - the smallest Pythons have no pathlib
         modules = read_pack(file.read())
     with open(target, "wb") as out:  # noqa: PTH123
-        for path, content in modules:
-            found = compiled(content, "/" + path)
+        for path, mtime, content in modules:
+            found = compiled(content, mtime, "/" + path)
             if found is not None:
-                out.write(packed(importlib.util.cache_from_source(path, optimization=""), found))
+                place = importlib.util.cache_from_source(path, optimization="")
+                out.write(packed(place, mtime, found))
 
 
 def _start(source: str, target: str) -> None:

@@ -20,7 +20,7 @@ Json = dict[str, object]
 
 # Raised whenever the bytes that a kind's builder writes change for the same inputs; `bytecode` is
 # what wheels' modules are compiled to, and goes with `wheels`.
-RECIPES = {"root": 2, "run": 1, "wheels": 2, "files": 1, "copy": 1, "bytecode": 1}
+RECIPES = {"root": 2, "run": 1, "wheels": 3, "files": 1, "copy": 1, "bytecode": 2}
 
 # The modification time of what comes from wheels and from the repository: neither carries one
 # that two machines agree on, and a zip can hold none before 1980.

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from lapstrake.errors import UserError
 from lapstrake.layers import wheel_record
-from lapstrake.layers.kinds import PREFIX
+from lapstrake.layers.kinds import FIXED_MTIME, PREFIX
 from lapstrake.layers.wheel_archive import FETCH_AGAIN, Archive, Member
 from lapstrake.layers.wheel_record import Installed, Recorded
 from lapstrake.layers.wheel_scripts import (
@@ -42,6 +42,7 @@ class Placed:
         path: in the image, without a leading slash.
         sha256: of its content, in hexadecimal; the member's own is yet to be compared.
         content: the wheel's member, or bytes that were made anew.
+        mtime: seconds since 1970.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Placed:
     sha256: str
     size: int
     content: Member | bytes
+    mtime: int = FIXED_MTIME
 
     @classmethod
     def made(cls, path: str, data: bytes, *, executable: bool = False) -> Placed:

@@ -62,11 +62,12 @@ def _plan(
     for name in sorted(wheel.name for wheel in layer.wheels):
         archive = stack.enter_context(Archive(paths[name]))
         wheel = WheelFile(archive, name, layer.python)
+        files = wheel.lay_out()
         if name in compiled:
-            known = (path for _, path in wheel.modules())
-            modules = Compiled(stack.enter_context(Archive(compiled[name])), known)
+            modules = Compiled(stack.enter_context(Archive(compiled[name])), wheel)
             _place(plan, modules.lay_out(), modules)
-        _place(plan, wheel.lay_out(), wheel)
+            files = {path: modules.stamped(placed) for path, placed in files.items()}
+        _place(plan, files, wheel)
     return plan
 
 
@@ -88,7 +89,7 @@ def _check_folders(plan: Plan) -> None:
 
 def _write(writer: LayerWriter, placed: Placed, wheel: WheelFile | Compiled) -> None:
     mode = 0o755 if placed.executable else 0o644
-    entry = Entry(placed.path, "file", mode, FIXED_MTIME, size=placed.size)
+    entry = Entry(placed.path, "file", mode, placed.mtime, size=placed.size)
     member = placed.content
     if isinstance(member, bytes):
         writer.add(entry, member)
