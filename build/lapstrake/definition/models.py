@@ -71,6 +71,10 @@ class DaggerSpec(Part):
         description="what layers are built in: REGISTRY/NAME@sha256:…, or the file of an archive "
         "or layout; by default the family's own image `toolchain`",
     )
+    fetch: Literal["engine", "client"] = Field(
+        default="engine",
+        description="who fetches wheels and packages: `client` where the engine has no network",
+    )
 
 
 class IndexSpec(Part):

@@ -48,4 +48,4 @@ def open_engine(name: Name, repo: Repository, lock: Lock) -> Engine:
     from lapstrake.engines.dagger.engine import DaggerEngine
     from lapstrake.engines.dagger.lazily import toolchains
 
-    return DaggerEngine(toolchains(repo, lock))
+    return DaggerEngine(toolchains(repo, lock), repo.family.dagger.fetch)

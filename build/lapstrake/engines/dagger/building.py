@@ -44,15 +44,22 @@ class Building:
         platform: what they are for.
         store: takes what is built.
         progress: shows it.
+        fetch_here: whether all that is fetched is fetched here, and handed to the engine.
     """
 
     def __init__(
-        self, missing: Mapping[str, Layer], platform: str, store: Store, progress: Progress
+        self,
+        missing: Mapping[str, Layer],
+        platform: str,
+        store: Store,
+        progress: Progress,
+        fetch_here: bool = False,
     ) -> None:
         self._missing = missing
         self._platform = platform
         self._store = store
         self._progress = progress
+        self._fetch_here = fetch_here
         self._run = uuid.uuid4().hex
         self._outcomes: dict[str, Outcome] = {}
         self._results: dict[str, dagger.Directory] = {}
@@ -66,7 +73,9 @@ class Building:
             UserError: one can't be built, or the engine can't be used. Those that were finished
                 are in the cache.
         """
-        primed = Priming.of(self._missing.values(), self._platform, self._store, self._progress)
+        primed = Priming.of(
+            self._layers.values(), self._platform, self._store, self._progress, self._fetch_here
+        )
         interpreters = Interpreters.of(self._layers.values()).to_json()
         hosts = hosts_of(self._layers.values())
         settings = carried(self._run, interpreters, hosts)

@@ -124,11 +124,15 @@ def _apt_line(source: AptSource) -> str:
     return f"deb {option}{source.base} {source.suite} {' '.join(source.components)}"
 
 
-def is_only_here(env: Mapping[str, str] = os.environ) -> bool:
-    """Whether some index, mirror or proxy is one that this machine alone can reach."""
+def is_only_here(files: Iterable[str], env: Mapping[str, str] = os.environ) -> bool:
+    """Whether some index, mirror or proxy is one that this machine alone can reach.
+
+    So is a folder that pip is to look into, where one of the `files` lies in it.
+    """
     settings = network_settings(env)
-    if any(name.startswith("links-") for name in settings.shown):
-        return False
+    folders = [Path(p) for name, p in settings.shown.items() if name.startswith("links-")]
+    if any((folder / file).is_file() for folder in folders for file in files):
+        return True
     values = {**{n: env.get(n, "") for n in _MORE}, **settings.env}
     places = [w for n, v in values.items() if any(x in n for x in _WHERE) for w in _words(v)]
     return any(_is_here(place) for place in places)

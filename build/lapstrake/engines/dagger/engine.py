@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lapstrake.engines.missing import missing_layers
 from lapstrake.engines.model import Outcome
@@ -20,12 +20,18 @@ class DaggerEngine:
 
     Args:
         toolchain: finds the image that layers are built in; called only if there is one to build.
+        fetch: whether the engine fetches wheels and packages, or the client for it.
     """
 
     name = "dagger"
 
-    def __init__(self, toolchain: Callable[[Store, Progress, int], Toolchain]) -> None:
+    def __init__(
+        self,
+        toolchain: Callable[[Store, Progress, int], Toolchain],
+        fetch: Literal["engine", "client"] = "engine",
+    ) -> None:
         self._toolchain = toolchain
+        self._fetch = fetch
 
     def build(self, plan: Plan, store: Store, progress: Progress, jobs: int) -> dict[str, Outcome]:
         """See `Engine.build`."""
@@ -38,6 +44,6 @@ class DaggerEngine:
             from lapstrake.engines.dagger.building import Building
 
             toolchain = self._toolchain(store, progress, jobs)
-            building = Building(missing, plan.platform, store, progress)
+            building = Building(missing, plan.platform, store, progress, self._fetch == "client")
             outcomes = {**outcomes, **building.run(toolchain, jobs)}
         return outcomes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagger
 
-from lapstrake.engines.dagger.session import tail
+from lapstrake.engines.dagger.session import START, tail
 from lapstrake.errors import UserError
 from lapstrake.redact import redact
 
@@ -77,7 +77,8 @@ def user_error(error: BaseException, log: Path) -> UserError | None:
         "SessionError",
         "DownloadError",
     }:
-        return _unreachable(error, log)
+        text = next(iter(str(error).splitlines()), type(error).__name__)
+        return unreachable(text, log)
     if isinstance(error, dagger.QueryError):
         return _of_query(error, log)
     if isinstance(error, dagger.TransportError) or _is_transport(error):
@@ -97,7 +98,10 @@ def _of_program(error: dagger.ExecError) -> UserError:
     for line in reversed(error.stdout.splitlines()):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             said = json.loads(line)["error"]
-            return UserError(said["message"], said["hint"], tuple(said["details"]))
+            hint = said["hint"]
+            if "can't be reached" in said["message"]:
+                hint = f"{hint}; `dagger: {{fetch: client}}` in lapstrake.yaml fetches here instead"
+            return UserError(said["message"], hint, tuple(said["details"]))
     text = f"{error.stderr}\n{error.stdout}"
     tail = tuple(redact(text.strip()).splitlines()[-_TAIL_LINES:])
     known = _known(text, tail)
@@ -123,13 +127,9 @@ def _known(text: str, details: tuple[str, ...]) -> UserError | None:
     return None
 
 
-def _unreachable(error: BaseException, log: Path) -> UserError:
-    text = next(iter(str(error).splitlines()), type(error).__name__)
-    reason = redact(text.removeprefix(_FAILED).strip(" :").lower())
-    said = tuple(redact(x) for x in tail(log))
+def unreachable(reason: str, log: Path) -> UserError:
+    """No session could be had; its log may say why."""
+    said = tuple(redact(line) for line in tail(log))
+    why = f": {redact(reason.removeprefix(_FAILED).strip(' :').lower())}" if reason else ""
     known = _known("\n".join((reason, *said)), said)
-    return known or UserError(
-        f"no Dagger engine answers: {reason}",
-        "start one (docs/dagger.md), or build with --engine local",
-        said,
-    )
+    return known or UserError(f"no Dagger engine answers{why}", START, said)

@@ -7,6 +7,7 @@ layer ask for the same container, and the engine builds it once.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,15 @@ from lapstrake.engines.dagger.wire import encode, encode_image, required, source
 from lapstrake.layers.kinds import Bootstrap, BuiltWheel, Layer, Run, Wheels
 from lapstrake.plan.model import Plan
 
-# The volumes, and where each is mounted.
+# Names all that an engine keeps for us; two names share nothing, though they build the same.
+CACHE_NAME = "LAPSTRAKE_DAGGER_CACHE"
+_CACHE = "lapstrake"
+
+# The volumes, by the end of their names, and where each is mounted.
 _VOLUMES = {
-    "lapstrake-layers": places.CACHE,
-    "lapstrake-packages": places.CACHE / "debs",
-    "lapstrake-wheels": places.CACHE / "wheels",
+    "layers": places.CACHE,
+    "packages": places.CACHE / "debs",
+    "wheels": places.CACHE / "wheels",
 }
 _ENV = {
     "PYTHONPATH": str(places.CODE),
@@ -109,10 +114,12 @@ class Bench:
         container = toolchain.container(platform).with_mounted_directory(
             str(places.CODE), own_code()
         )
-        for name, value in _ENV.items():
+        cache = os.environ.get(CACHE_NAME) or _CACHE
+        for name, value in (_ENV if cache == _CACHE else {**_ENV, CACHE_NAME: cache}).items():
             container = container.with_env_variable(name, value)
         for name, place in _VOLUMES.items():
-            container = container.with_mounted_cache(str(place), dag.cache_volume(name))
+            volume = dag.cache_volume(f"{cache}-{name}")
+            container = container.with_mounted_cache(str(place), volume)
         secret = dag.secret(f"file://{settings}", cache_key=_SAME)
         container = (
             container.with_mounted_temp("/tmp")  # noqa: S108 - in the container

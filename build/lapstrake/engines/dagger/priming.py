@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,15 +32,20 @@ class Priming:
 
     @classmethod
     def of(
-        cls, layers: Iterable[Layer], platform: str, store: Store, progress: Progress
+        cls,
+        layers: Iterable[Layer],
+        platform: str,
+        store: Store,
+        progress: Progress,
+        everything: bool,
     ) -> Priming:
-        """What some layers need of indexes, mirrors and registries on this machine."""
+        """What some layers need of indexes, mirrors and registries on this machine; or of all."""
         wanted = list(layers)
         fetching = Fetching(store, progress, platform)
         found: dict[str, set[str]] = {"wheels": set(), "debs": set(), "images": set()}
         tasks: list[Task] = []
-        if is_only_here():
-            wheels = [w for x in wanted if isinstance(x, Wheels) for w in files_of(x)]
+        wheels = [w for x in wanted if isinstance(x, Wheels) for w in files_of(x)]
+        if everything or is_only_here([w.filename for w in wheels]):
             debs = [d for x in wanted if isinstance(x, Bootstrap | Run) for d in x.debs]
             interpreters = [x.interpreter for x in wanted if isinstance(x, Wheels)]
             below = [x for i in interpreters if i for x in i.layers]
@@ -48,7 +54,7 @@ class Priming:
             found["debs"] = {f"{d.sha256}.deb" for d in debs}
             packaged = {x.id: x for x in (*wanted, *below)}.values()
             tasks += [*fetching.wheel_tasks(wanted), *fetching.deb_tasks(packaged)]
-        for layer in _from_here(wanted):
+        for layer in _from_here(wanted, everything):
             place = _place(layer, store)
             found["images"].add(place.name)
             tasks.append(Task(f"image {place.name}", _Pull(layer, store), frozenset()))
@@ -59,7 +65,9 @@ class Priming:
         """Fetch what is lacking here, and have the engine take it."""
         if not self.parts:
             return
-        await anyio.to_thread.run_sync(run_tasks, self.tasks, _CONNECTIONS)
+        work = functools.partial(run_tasks, self.tasks, _CONNECTIONS)
+        # whoever is interrupted ends it by `process.stop_all`
+        await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         folders = [(part, self.store.root / part, paths) for part, paths in self.parts.items()]
         count = sum(len(paths) for paths in self.parts.values())
         with self.progress.step("upload", f"upload {count} files to the Dagger engine"):
@@ -72,9 +80,9 @@ def hosts_of(layers: Iterable[Layer]) -> tuple[str, ...]:
     return tuple(sorted({host_of(reference) for reference in references}))
 
 
-def _from_here(layers: Iterable[Layer]) -> list[Pulled | Copy]:
+def _from_here(layers: Iterable[Layer], everything: bool) -> list[Pulled | Copy]:
     pulled = [x for x in layers if isinstance(x, Pulled | Copy) and x.digest]
-    return [x for x in pulled if is_loopback(x.reference)]
+    return [x for x in pulled if everything or is_loopback(x.reference)]
 
 
 def _place(layer: Pulled | Copy, store: Store) -> Path:

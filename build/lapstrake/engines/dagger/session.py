@@ -26,7 +26,7 @@ _TOKEN = "DAGGER_SESSION_TOKEN"  # noqa: S105 - a variable's name
 
 _VERSION = re.compile(r"\bv(\d+\.\d+)\.\d+")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_START = "start one (docs/dagger.md), or build with --engine local"
+START = "start one (docs/dagger.md), or build with --engine local"
 
 # Seconds that an engine whose address is known has to answer, and one that must be started first.
 _ANSWER = 30.0
@@ -65,8 +65,13 @@ def in_session(work: Callable[[], Awaitable[None]], log: Path) -> None:
 
         # to ask again where a query failed is the caller's affair
         config = dagger.Config(retry=Retry(connect=False, execute=False))
-        async with dagger.connection(config):
-            await work()
+        try:
+            async with dagger.connection(config):
+                await work()
+        finally:
+            # a connection that was never made stays so, for whoever connects next in this process
+            with anyio.CancelScope(shield=True):
+                await dagger.close()
 
     with writing(log.parent):
         file = log.open("w", encoding="utf-8")
@@ -84,6 +89,8 @@ def _opened(log: TextIO) -> Iterator[None]:
     if is_given():
         yield
         return
+    from lapstrake.engines.dagger.errors import unreachable
+
     runner = os.environ.get(_RUNNER, "")
     patience = _ANSWER if _knock(runner) else _BEGIN
     args = [_program(), "session", "--label", "dagger.io/sdk.name:python"]
@@ -93,7 +100,7 @@ def _opened(log: TextIO) -> Iterator[None]:
         try:
             said = _first_line(child, patience)
             if not said:
-                raise UserError("no Dagger engine answers", _START, tail(Path(log.name)))
+                raise unreachable("", Path(log.name))
             os.environ[_PORT], os.environ[_TOKEN] = said
             yield
         except BaseException:
@@ -152,7 +159,7 @@ def _knock(runner: str) -> bool:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UserError(
             f"no Dagger engine answers at {runner}: {reason.lower()}",
-            f"{_RUNNER} names it; {_START}",
+            f"{_RUNNER} names it; {START}",
         ) from error
     return parts.scheme in {"unix", "tcp"}
 
