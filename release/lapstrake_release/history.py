@@ -19,7 +19,10 @@ from lapstrake_release.version import Line, Triple, Version, branch_of, version_
 Step = Literal["dev", "rc", "final", "patch"]
 
 _FIRST: Triple = (0, 1, 0)
-_BRANCH = re.compile(r"(?:.*/)?release/(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.x")
+_BRANCH = re.compile(
+    r"(?:(?:refs/)?heads/|(?:refs/)?remotes/[^/]+/|origin/)?"
+    r"release/(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.x"
+)
 
 
 @dataclass(frozen=True)

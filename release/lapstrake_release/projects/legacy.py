@@ -1,0 +1,72 @@
+"""setup.py and setup.cfg: what they state, and other versions put in their place."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from lapstrake_release.projects.source import Edit, apply_edits, place_of
+
+
+def setup_argument(folder: Path, name: str) -> str | None:
+    """The argument `name` of setup.py's call of `setup`; "" where it is no plain text.
+
+    None where there is no such argument, no setup.py, or one that isn't Python.
+    """
+    node = _argument(folder, name)
+    if node is None:
+        return None
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return ""
+
+
+def stamp_setup_py(folder: Path, version: str) -> tuple[str, ...]:
+    """Put `version` where setup.py says `version=…`; the names of the files that were changed."""
+    node = _argument(folder, "version")
+    if node is None:
+        return ()
+    path = folder / "setup.py"
+    data = path.read_bytes()
+    path.write_bytes(apply_edits(data, [Edit(*place_of(node, data), repr(version))]))
+    return (path.name,)
+
+
+_METADATA = re.compile(
+    rb"(?P<head>^\[metadata\][^\n]*\n(?:(?!\[)[^\n]*\n)*?version[ \t]*[=:][ \t]*)"
+    rb"(?P<value>[^\r\n]*)",
+    re.MULTILINE,
+)
+
+
+def stamp_setup_cfg(folder: Path, version: str) -> tuple[str, ...]:
+    """Put `version` where setup.cfg's `[metadata]` says one; the files that were changed."""
+    path = folder / "setup.cfg"
+    if not path.is_file():
+        return ()
+    data = path.read_bytes()
+    stamped = _METADATA.sub(lambda m: m["head"] + version.encode(), data, count=1)
+    if stamped == data:
+        return ()
+    path.write_bytes(stamped)
+    return (path.name,)
+
+
+def _argument(folder: Path, name: str) -> ast.expr | None:
+    try:
+        tree = ast.parse((folder / "setup.py").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node.func) == "setup":
+            for keyword in node.keywords:
+                if keyword.arg == name:
+                    return keyword.value
+    return None
+
+
+def _called(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""

@@ -1,0 +1,90 @@
+"""A Python project, its stamped copy, and what is built of it, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.utils import canonicalize_name
+
+from lapstrake_release.version import Version
+
+# How a stamped project bounds what it requires of its own family: just this version, this
+# version up to the next minor one, or as the project says.
+Bound = Literal["exact", "minor", "none"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One Python project.
+
+    Attributes:
+        title: its name as it is stated.
+        folder: where its pyproject.toml (or setup.py) lies.
+        backend: what `build-system.build-backend` says, or setuptools' own.
+        stated: the version that stands there for all to read; None where the backend finds it.
+    """
+
+    title: str
+    folder: Path
+    backend: str
+    stated: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name as a package index normalises it."""
+        return canonicalize_name(self.title)
+
+    @property
+    def stem(self) -> str:
+        """Its name as it begins the names of its files."""
+        return self.name.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Projects:
+    """A repository's: `core` is None where its root (or where one looked) has no project."""
+
+    core: Project | None
+    runtimes: tuple[Project, ...]
+
+    @property
+    def all(self) -> tuple[Project, ...]:
+        """The core's before those of the runtimes, which are sorted by name."""
+        return (*((self.core,) if self.core else ()), *self.runtimes)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The normalised name of each."""
+        return frozenset(p.name for p in self.all)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A copy of a project with a version stamped in; `stamped` are the files that it changed."""
+
+    project: Project
+    version: Version
+    folder: Path
+    siblings: frozenset[str] = frozenset()
+    stamped: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """`my_project-1.2.0rc1`."""
+        return f"{self.project.stem}-{self.version.pep440}"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was built of a staged copy.
+
+    Attributes:
+        tools: `name==version` of everything in the environment that built it, sorted; given as
+            constraints they make a later build the same.
+    """
+
+    wheel: Path
+    sdist: Path
+    tools: tuple[str, ...]
