@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench import family
+from bench.dagger import measure_dagger
 from bench.docker import find_client
 from bench.figures import HEAD, Figure, describe_machine, rows, write_results
 from bench.many import measure_plan, measure_start
@@ -25,7 +26,12 @@ from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.report import console
 
-ALONE = {"start": measure_start, "plan": measure_plan, "wheels": measure_wheels}
+ALONE = {
+    "start": measure_start,
+    "plan": measure_plan,
+    "wheels": measure_wheels,
+    "dagger": measure_dagger,
+}
 PARTS = (*ALONE, *family.PARTS)
 
 
