@@ -55,8 +55,12 @@ def show(job: Job, ended: Ended) -> None:
     """Print it for people."""
     if ended.facts is not None and ended.facts.images:
         console.table(
-            ["IMAGE", "DIGEST", "NAMES"],
-            [[i.name, i.digest, " ".join(i.references) or "-"] for i in ended.facts.images],
+            ["IMAGE", "DIGEST", "NAME"],
+            [
+                [i.name, i.digest, reference]
+                for i in ended.facts.images
+                for reference in i.references or ("-",)
+            ],
         )
     if ended.facts is not None and ended.facts.files:
         console.table(

@@ -28,8 +28,8 @@ def check_clean(root: Path, dist: Path) -> None:
     Raises:
         UserError: files differ, or are new and not ignored; it names the first.
     """
-    args = ["git", "-C", root, "status", "--porcelain", "--untracked-files=normal"]
-    result = process.run([*args, "--", ".", *_but(root, dist)])
+    args = ["-C", str(root), "status", "--porcelain", "--untracked-files=normal", "--", "."]
+    result = process.run(["git", *args, *_but(root, dist)])
     changed = [line[3:] for line in result.stdout.splitlines()]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 # reset: the connection breaks before the server hears of it; lost: after it has done its work;
 # stall: no answer ever; truncate: half an answer; the others are answers of the proxy's own.
-Fault = Literal["reset", "lost", "stall", "truncate", "500", "429", "401"]
+Fault = Literal["reset", "lost", "stall", "truncate", "500", "429", "401", "405"]
 
 FAULTS: tuple[Fault, ...] = ("reset", "lost", "stall", "truncate", "500", "429", "401")
 
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._drain()
             self.proxy.ending.wait(60)
             self._break()
-        elif fault in {"500", "429", "401"}:
+        elif fault is not None and fault.isdigit():
             self._drain()
             self._refuse(int(fault))
         else:

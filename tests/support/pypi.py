@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -29,23 +28,20 @@ def serve_pypi(
     packages = folder / "packages"
     packages.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    args = ["run", "-p", str(port), "-i", "127.0.0.1", "--disable-fallback"]
-    args += ["--hash-algo", algorithm, "--server", "wsgiref"]
-    if login is None:
-        args += ["-a", ".", "-P", "."]
-    else:
-        hashed = base64.b64encode(hashlib.sha1(login[1].encode()).digest()).decode()  # noqa: S324
-        (folder / "htpasswd").write_text(f"{login[0]}:{{SHA}}{hashed}\n")
-        args += ["-a", "update,download,list", "-P", str(folder / "htpasswd")]
+    program = Path(__file__).with_name("pypi_program.py")
     with (
         (folder / "log").open("wb") as log,
         process.spawn(
-            [sys.executable, "-m", "pypiserver", *args, packages],
+            [sys.executable, program, str(port), packages, algorithm],
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            stdin=subprocess.PIPE,
             stdout=log.fileno(),
             stderr=log.fileno(),
         ) as child,
     ):
+        assert child.stdin is not None
+        child.stdin.write(":".join(login or ()).encode())
+        child.stdin.close()
         url = f"http://127.0.0.1:{port}/"
         for _ in range(400):
             with contextlib.suppress(httpx.TransportError):

@@ -209,9 +209,10 @@ def sdist(folder: Path, name: str, version: str) -> Path:
     path = folder / f"{module}-{version}.tar.gz"
     data = _METADATA.format(name=name, version=version).encode()
     with tarfile.open(path, "w:gz") as tar:
-        member = tarfile.TarInfo(f"{module}-{version}/PKG-INFO")
-        member.size = len(data)
-        tar.addfile(member, io.BytesIO(data))
+        for entry, content in (("PKG-INFO", data), ("pyproject.toml", b"")):
+            member = tarfile.TarInfo(f"{module}-{version}/{entry}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     return path
 
 

@@ -43,7 +43,7 @@ def status_command(directory: Path, job: str | None, dist: str, as_json: bool) -
         console.say_json(said)
         return
     console.say(f"release {state.version}, job {state.job}: {said['state']}")
-    if state.phase:
+    if state.phase and state.outcome != "done":
         about = f", {state.image}" if state.image else ""
         console.say(f"phase {state.phase}{about}, {state.percent} %")
     for error in state.errors:

@@ -62,7 +62,8 @@ def _commit(repo: Repository, dist: Path, version: Version) -> str:
     """What to build again: the release's tag, or what its journal says while it is a draft."""
     from lapstrake import process
 
-    args = ["git", "-C", repo.root, "rev-parse", "-q", "--verify", f"{version.git_tag}^{{commit}}"]
+    tagged = f"refs/tags/{version.git_tag}^{{commit}}"
+    args = ["git", "-C", str(repo.root), "rev-parse", "-q", "--verify", tagged]
     result = process.run(args, check=False)
     if result.code == 0:
         return result.stdout.strip()

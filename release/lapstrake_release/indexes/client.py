@@ -126,6 +126,9 @@ class IndexClient:
             )
             if answer.status_code in _PASSING:
                 raise _passing(answer)
+            if self.index.trusted and answer.status_code in {401, 403}:
+                # twine gets the login when it uploads
+                return
             self._check_login(answer)
             # what takes uploads complains of the form; 422 is another word for 400
             if answer.status_code not in {200, 400, 422}:
@@ -140,7 +143,8 @@ class IndexClient:
     def _get(self, url: str, headers: dict[str, str]) -> httpx.Response | None:
         """What lies there; None for nothing. The login goes to the index's own host alone."""
         for _ in range(_REDIRECTS):
-            auth = self._auth() if _origin(url) == _origin(self.index.simple) else None
+            own = _origin(url) == _origin(self.index.simple)
+            auth = self._auth() if own else httpx.Auth()
             answer = self._http.get(url, headers=headers, auth=auth, follow_redirects=False)
             if answer.status_code in _PASSING:
                 raise _passing(answer)
@@ -157,9 +161,9 @@ class IndexClient:
             raise UserError(f"{self.index.name} answers HTTP {answer.status_code} for {url}")
         return answer
 
-    def _auth(self) -> httpx.BasicAuth | None:
+    def _auth(self) -> httpx.Auth:
         login = self.index.login
-        return httpx.BasicAuth(*login) if login else None
+        return httpx.BasicAuth(*login) if login else httpx.Auth()
 
     def _check_login(self, answer: httpx.Response) -> None:
         if answer.status_code not in {401, 403}:

@@ -21,6 +21,8 @@ _SLOWEST = 50_000
 # Stalls that make an upload a lost one: connecting, sending, the index's thinking, the answer.
 _STALLS = 4
 
+_ANYONE = "anonymous"
+
 
 def twine_check(files: Sequence[Path]) -> None:
     """`twine check --strict`.
@@ -30,7 +32,7 @@ def twine_check(files: Sequence[Path]) -> None:
     """
     process.run(
         [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *files],
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "COLUMNS": "400"},
         failure="twine check --strict refuses a wheel or source archive",
         hint="mend what the project says of itself (its pyproject.toml, its README)",
     )
@@ -65,9 +67,12 @@ def _environment(index: Index) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("TWINE_")}
     if index.login is not None:
         env["TWINE_USERNAME"], env["TWINE_PASSWORD"] = index.login
+    elif not index.trusted:
+        # twine sends none without a login, also to an index that wants none
+        env["TWINE_USERNAME"] = env["TWINE_PASSWORD"] = _ANYONE
     if found := certificates():
         env.setdefault("REQUESTS_CA_BUNDLE", found)
     host = urlsplit(index.upload).netloc
     if is_loopback(host):
         env["NO_PROXY"] = env["no_proxy"] = host.rpartition(":")[0] or host
-    return env | {"PYTHONWARNINGS": "ignore", "COLUMNS": "200"}
+    return env | {"PYTHONWARNINGS": "ignore", "COLUMNS": "400"}

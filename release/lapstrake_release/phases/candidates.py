@@ -14,6 +14,7 @@ from lapstrake.dist import BuiltImage
 from lapstrake.errors import UserError
 from lapstrake.registry.client import sha256_of
 from lapstrake.registry.repository import Repository
+from lapstrake.report.progress import Progress
 from lapstrake_release.job import Job, Meter, Registries
 from lapstrake_release.names import Names as Registry
 from lapstrake_release.phases.check import names_in
@@ -22,11 +23,12 @@ from lapstrake_release.places import Names, candidate_names
 
 @dataclass(frozen=True)
 class _Blob:
-    """One blob to send; `image` is the first that has it."""
+    """One blob to send; `image` is the first that has it, `title` what is in it."""
 
     digest: str
     size: int
     image: str
+    title: str
 
 
 def push_candidates(job: Job) -> None:
@@ -132,31 +134,56 @@ class _Pushing:
                 raise UserError(f"{place}: the registry {has} {part['digest']}", "start again")
 
     def _blob(self, blob: _Blob, repository: Repository, source: str) -> None:
-        key = f"{repository} {blob.digest}"
         path = self._job.dist / "blobs/sha256" / blob.digest.removeprefix("sha256:")
-        counted = 0
+        shown = _Shown(self._job.progress, blob, repository)
 
         def tick(count: int) -> None:
-            nonlocal counted
-            counted += count
-            self._job.progress.advance(key, count)
+            shown.tick(count)
             self._meter.add(blob.image, count)
 
-        title = f"push   {blob.image} {blob.digest[7:19]} to {repository.host}"
-        with self._job.progress.step(key, title, blob.size):
+        try:
             sent = self._registries[repository].upload(blob.digest, path, tick, source)
-        self._meter.add(blob.image, blob.size - counted)
+        except BaseException:
+            shown.finish("failed")
+            raise
+        shown.finish()
+        self._meter.add(blob.image, blob.size - shown.counted)
         with self._lock:
             self._job.sent.blobs += sent
             self._job.sent.bytes += blob.size if sent else 0
+
+
+class _Shown:
+    """The step of one blob, which begins with the first byte that is sent: most are there."""
+
+    def __init__(self, progress: Progress, blob: _Blob, repository: Repository) -> None:
+        self._progress = progress
+        self._blob = blob
+        self._host = repository.host
+        self._key = f"{repository} {blob.digest}"
+        self.counted = 0
+
+    def tick(self, count: int) -> None:
+        """More bytes are sent."""
+        if not self.counted:
+            title = f"push   {self._blob.title} → {self._host}"
+            self._progress.start(self._key, title, self._blob.size)
+        self.counted += count
+        self._progress.advance(self._key, count)
+
+    def finish(self, outcome: str = "done") -> None:
+        """Nothing more is sent."""
+        self._progress.finish(self._key, outcome)
 
 
 def _blobs_of(job: Job) -> list[_Blob]:
     """Every distinct blob of all images, the largest first."""
     found: dict[str, _Blob] = {}
     for image in job.built.images:
+        titles = {x.digest: x.title for x in image.layers}
         for digest, size in _parts(job, image):
-            found.setdefault(digest, _Blob(digest, size, image.name))
+            title = titles.get(digest, f"config of {image.name}")
+            found.setdefault(digest, _Blob(digest, size, image.name, title))
     return sorted(found.values(), key=lambda b: (-b.size, b.digest))
 
 

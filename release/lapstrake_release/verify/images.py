@@ -78,7 +78,7 @@ def check_images(
             findings.same(PART, f"{repository}:{name}", wanted, digest)
             if there is not None:
                 seen[digest] = there
-        blobs = {p["digest"]: p["size"] for m in seen.values() for p in _parts(m)}
+        blobs = dict(p for m in seen.values() for p in _parts(m))
         registries.all_at_once(
             [
                 functools.partial(_pull, registry, digest, size, findings)
@@ -93,10 +93,11 @@ def _pull(registry: Registry, digest: str, size: int, findings: Findings) -> Non
         registry.download(digest, size, cast("BinaryIO", _Nowhere()))
 
 
-def _parts(manifest: bytes) -> list[dict[str, object]]:
+def _parts(manifest: bytes) -> list[tuple[str, int]]:
+    """The digest and size of each blob of an image."""
     try:
         said = json.loads(manifest)
-        return [said["config"], *said["layers"]]
+        return [(str(p["digest"]), int(p["size"])) for p in (said["config"], *said["layers"])]
     except (ValueError, LookupError, TypeError):
         raise UserError("a name holds something else than an image") from None
 
