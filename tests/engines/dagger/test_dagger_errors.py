@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -204,3 +205,56 @@ def test_which_engine_builds() -> None:
 def test_a_pinned_reference_is_what_is_asked_for(session: Session, store: Store) -> None:
     build(store, PLAIN)
     assert any(call.args.get("address") == PINNED for call in session.asked[0])
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        (
+            "/lapstrake/cache can't be written: no space left on device",
+            "the Dagger engine's disk is full",
+            "dagger core engine local-cache prune",
+        ),
+        (
+            "the package index can't be reached: dns error",
+            "the package index can't be reached: dns error",
+            "fetch: client",
+        ),
+    ],
+)
+def test_what_our_program_says_in_an_engine(
+    session: Session, store: Store, said: str, message: str, hint: str
+) -> None:
+    def work(_: Chain) -> None:
+        error = {"message": said, "hint": "do something", "details": []}
+        raise Failure(
+            "exit code: 1",
+            _type="EXEC_ERROR",
+            cmd=["python3"],
+            exitCode=1,
+            stdout=json.dumps({"error": error}),
+            stderr="",
+        )
+
+    session.on_work = work
+    with pytest.raises(UserError) as caught:
+        build(store, ROOT)
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+
+
+def test_a_program_that_was_killed(session: Session, store: Store) -> None:
+    def work(_: Chain) -> None:
+        raise Failure(
+            "exit code: 137",
+            _type="EXEC_ERROR",
+            cmd=["python3", "-m", "lapstrake.engines.dagger.inside"],
+            exitCode=137,
+            stdout="",
+            stderr="one\ntwo",
+        )
+
+    session.on_work = work
+    with pytest.raises(UserError, match=r"failed in the Dagger engine \(exit 137\)") as caught:
+        build(store, ROOT)
+    assert caught.value.details == ("one", "two")

@@ -18,10 +18,12 @@ _TAIL_LINES = 20
 _FAILED = "Failed to establish client connection to the Dagger session"
 _RETRY = "what was finished is kept: build again"
 
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+
 # What an engine or its client may say -> what we say, and what to do.
 _ANSWERS = (
     (
-        re.compile(r"no space left on device", re.IGNORECASE),
+        _FULL,
         "the Dagger engine's disk is full",
         "free some space there: dagger core engine local-cache prune",
     ),
@@ -98,10 +100,7 @@ def _of_program(error: dagger.ExecError) -> UserError:
     for line in reversed(error.stdout.splitlines()):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             said = json.loads(line)["error"]
-            hint = said["hint"]
-            if "can't be reached" in said["message"]:
-                hint = f"{hint}; `dagger: {{fetch: client}}` in lapstrake.yaml fetches here instead"
-            return UserError(said["message"], hint, tuple(said["details"]))
+            return _as_here(said["message"], said["hint"], tuple(said["details"]))
     text = f"{error.stderr}\n{error.stdout}"
     tail = tuple(redact(text.strip()).splitlines()[-_TAIL_LINES:])
     known = _known(text, tail)
@@ -109,6 +108,16 @@ def _of_program(error: dagger.ExecError) -> UserError:
     return known or UserError(
         f"{program} failed in the Dagger engine (exit {error.exit_code})", "", tail
     )
+
+
+def _as_here(message: str, hint: str, details: tuple[str, ...]) -> UserError:
+    """An error of our own program, with a hint for who sits at the client."""
+    full = _known(message, (message,)) if _FULL.search(message) else None
+    if full is not None:
+        return full
+    if "can't be reached" in message:
+        hint = f"{hint}; `dagger: {{fetch: client}}` in lapstrake.yaml fetches here instead"
+    return UserError(message, hint, details)
 
 
 def _of_query(error: dagger.QueryError, log: Path) -> UserError:

@@ -36,6 +36,7 @@ from lapstrake.report import console
 from lapstrake.report.progress import Plain, Progress
 from lapstrake.store.records import Blob, LayerRecord
 from lapstrake.store.store import Store
+from lapstrake.store.sweep import sweep
 from lapstrake.store.use import in_use
 
 # What containers share, each in its folder or volume; blobs and records are each one's own.
@@ -72,6 +73,7 @@ def _own_store(shared: Store) -> Iterator[Store]:
     Its blobs and records are its own: another container's would be taken for made, without the
     engine knowing of it.
     """
+    sweep(shared)
     with in_use(shared), shared.scratch("store") as folder:
         for part in _SHARED:
             (folder / part).symlink_to(shared.root / part)
