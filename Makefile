@@ -19,7 +19,7 @@ demo: setup ## Build the family, smoke-test it, push it to a registry on loopbac
 	@setup/with-docker.sh setup/demo.sh
 
 test: ## All tests, linters and types among them
-	@setup/all.sh umoci shellcheck libfaketime golang-github-opencontainers-image-spec-dev
+	@setup/all.sh umoci shellcheck libfaketime golang-github-opencontainers-image-spec-dev gcc libc6-dev python3-dev
 	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 bench: setup ## Measure beside Docker with pip and with uv, into bench/results/

@@ -284,6 +284,80 @@ source = "scm"
     "src/thing_pscm/__init__.py": _READ.format(name="thing-pscm"),
 }
 
+SETUPTOOLS_GIT: Files = {
+    "pyproject.toml": """\
+[build-system]
+requires = ["setuptools>=64", "setuptools-git-versioning"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "thing-git"
+dynamic = ["version"]
+
+[tool.setuptools]
+packages = ["thing_git"]
+
+[tool.setuptools-git-versioning]
+enabled = true
+""",
+    "thing_git/__init__.py": _READ.format(name="thing-git"),
+}
+
+USE_SCM: Files = {
+    "pyproject.toml": '[build-system]\nrequires = ["setuptools", "setuptools_scm"]\n',
+    "setup.py": (
+        "from setuptools import setup\n\n"
+        'setup(name="thing-use", packages=["thing_use"], use_scm_version=True)\n'
+    ),
+    "thing_use/__init__.py": _READ.format(name="thing-use"),
+}
+
+POETRY_DYNAMIC: Files = {
+    "pyproject.toml": """\
+[build-system]
+requires = ["poetry-core>=2", "poetry-dynamic-versioning>=1,<2"]
+build-backend = "poetry_dynamic_versioning.backend"
+
+[project]
+name = "thing-dynamic"
+dynamic = ["version"]
+
+[project.urls]
+home = "https://example.org"
+
+[tool.poetry]
+version = "0.0.0"
+
+[tool.poetry-dynamic-versioning]
+enable = true
+""",
+    "thing_dynamic/__init__.py": '__version__ = "0.0.0"\n',
+}
+
+COMPILED: Files = {
+    "pyproject.toml": """\
+[build-system]
+requires = ["setuptools>=64"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "thing-c"
+version = "0.1.0"
+""",
+    "setup.py": (
+        "from setuptools import Extension, setup\n\n"
+        'setup(packages=["thing_c"], ext_modules=[Extension("thing_c.fast", ["fast.c"])])\n'
+    ),
+    "fast.c": """\
+#include <Python.h>
+static PyObject *where(PyObject *self, PyObject *args) { return PyUnicode_FromString(__FILE__); }
+static PyMethodDef methods[] = {{"where", where, METH_NOARGS, 0}, {0, 0, 0, 0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "fast", 0, -1, methods, 0, 0, 0, 0};
+PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
+""",
+    "thing_c/__init__.py": '__version__ = "0.1.0"\n',
+}
+
 # Each backend, and each way of saying a version; the module that knows it afterwards.
 BACKENDS: Mapping[str, tuple[Files, str]] = {
     "hatchling": (HATCHLING, "thing_hatch"),
@@ -299,6 +373,10 @@ BACKENDS: Mapping[str, tuple[Files, str]] = {
     "hatch-vcs": (HATCH_VCS, "thing_vcs"),
     "setuptools-scm": (SETUPTOOLS_SCM, "thing_scm"),
     "versioningit": (VERSIONINGIT, "thing_it"),
+    "setuptools-git-versioning": (SETUPTOOLS_GIT, "thing_git"),
+    "use_scm_version": (USE_SCM, "thing_use"),
+    "poetry-dynamic-versioning": (POETRY_DYNAMIC, "thing_dynamic"),
+    "a C compiler": (COMPILED, "thing_c"),
     "pdm-backend": (PDM, "thing_pdm"),
     "pdm-scm": (PDM_SCM, "thing_pscm"),
 }

@@ -159,7 +159,7 @@ class _Job:
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """What pyproject-hooks runs the backend with."""
-        env = {**_environment(self.python.parent), **(extra_environ or {})}
+        env = {**_environment(self.python.parent, self.work), **(extra_environ or {})}
         args = [*without_network(), *cmd]
         result = process.run(args, env=env, cwd=Path(cwd) if cwd else None, check=False)
         if result.code != 0:
@@ -197,7 +197,7 @@ class _HookFailed(subprocess.CalledProcessError):
         self.result = result
 
 
-def _environment(programs: Path) -> dict[str, str]:
+def _environment(programs: Path, work: Path) -> dict[str, str]:
     """What a backend sees: no secrets, and nothing that differs from one machine to the next."""
     kept = {
         name: value
@@ -212,8 +212,12 @@ def _environment(programs: Path) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PIP_NO_INDEX": "1",
+        # compilers write down where they were
+        "CFLAGS": f"-ffile-prefix-map={work}=.",
+        "CXXFLAGS": f"-ffile-prefix-map={work}=.",
+        "RUSTFLAGS": f"--remap-path-prefix={work}=.",
         # a repository that our temporary folder happens to lie in is none of the project's
-        "GIT_CEILING_DIRECTORIES": str(programs.parents[1]),
+        "GIT_CEILING_DIRECTORIES": str(work),
     }
 
 
