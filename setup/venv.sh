@@ -36,6 +36,6 @@ usable || "$python" -m venv --clear .venv
 like_pip "$inside"
 PIP_DISABLE_PIP_VERSION_CHECK=1 "$inside" -m pip install --quiet 'uv>=0.8' ||
     die "uv could not be installed from the package index" "see what pip says above"
-.venv/bin/uv pip install --quiet --python "$inside" --editable '.[smoke]' --group dev ||
+.venv/bin/uv pip install --quiet --python "$inside" --editable '.[release,smoke]' --group dev ||
     die "the requirements could not be installed" "see what uv says above"
 printf '%s\n' "$want" >"$stamp"

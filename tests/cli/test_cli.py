@@ -95,7 +95,8 @@ def test_help_and_list_import_nothing_heavy(repo: Path) -> None:
 def test_list(repo: Path) -> None:
     said = lapstrake("list", "--json", cwd=repo)
     assert [i["name"] for i in json.loads(said.stdout)][:2] == ["base", "full"]
-    assert "lightgbm  runtime  slim" in lapstrake("list", cwd=repo / "images").stdout
+    rows = [row.split() for row in lapstrake("list", cwd=repo / "images").stdout.splitlines()]
+    assert ["lightgbm", "runtime", "slim"] in [row[:3] for row in rows]
 
 
 def test_a_definition_s_errors_are_lines_and_exit_1(repo: Path) -> None:

@@ -40,6 +40,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cache": ("lapstrake.cli.cache", "What lies in the cache; check it, make room."),
 }
 
+# Module -> the extra of the distribution that brings it.
+EXTRAS = {
+    "build": "release",
+    "dagger": "dagger",
+    "docker": "smoke",
+    "github": "release",
+    "tomlkit": "release",
+    "twine": "release",
+}
+
 
 class _Commands(click.Group):
     """A group whose commands are loaded when they are called."""
@@ -112,10 +122,22 @@ def _run() -> int:
     except UserError as error:
         console.complain(error)
         return Exit.USER
+    except ModuleNotFoundError as error:
+        return _lacking(error)
     except Exception as error:
         return _bug(error)
     # what `ctx.exit` was given comes back so; a command itself returns nothing
     return code if isinstance(code, int) else Exit.OK
+
+
+def _lacking(error: ModuleNotFoundError) -> int:
+    """Say what installs a module that only some commands need; any other is our fault."""
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    if extra is None:
+        return _bug(error)
+    hint = f"pip install 'lapstrake[{extra}]'"
+    console.complain(UserError(f"this needs {error.name}, which isn't installed", hint))
+    return Exit.USER
 
 
 def _bug(error: Exception) -> int:
