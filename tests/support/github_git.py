@@ -60,14 +60,14 @@ def commits(api: GithubApi, request: Request) -> Answer:
     start = api.repository.git.commit(request.query.get("sha", "HEAD"))
     if start is None:
         raise not_found()
-    return Answer(200, rows=[api.views.commit(c) for c in api.repository.git.log(start)])
+    return Answer(200, rows=api.repository.git.log(start), view=api.views.commit)
 
 
 @route("GET", R + "/commits/{commit_sha}/pulls")
 def pulls_of_commit(api: GithubApi, request: Request) -> Answer:
     sha = request.path["commit_sha"]
     found = [i for i in api.repository.issues if i.pull and i.pull.commit == sha]
-    return Answer(200, rows=[api.views.pull(i) for i in found])
+    return Answer(200, rows=found, view=api.views.pull)
 
 
 @route("GET", R + "/commits/{ref}")
@@ -100,4 +100,4 @@ def compare(api: GithubApi, request: Request) -> Answer:
         total_commits=len(ahead),
         commits=[],
     )
-    return Answer(200, value, rows=[api.views.commit(c) for c in ahead], key="commits")
+    return Answer(200, value, rows=ahead, view=api.views.commit, key="commits")

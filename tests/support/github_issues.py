@@ -18,7 +18,7 @@ def pulls(api: GithubApi, request: Request) -> Answer:
     found = [i for i in api.repository.issues if i.pull and state in {i.state, "all"}]
     down = request.query.get("direction", "desc") == "desc"
     found.sort(key=lambda i: i.updated if order == "updated" else i.created, reverse=down)
-    return Answer(200, rows=[api.views.pull(i) for i in found])
+    return Answer(200, rows=found, view=api.views.pull)
 
 
 @route("GET", R + "/pulls/{pull_number}")
@@ -31,7 +31,7 @@ def one_pull(api: GithubApi, request: Request) -> Answer:
 
 @route("GET", R + "/labels")
 def labels(api: GithubApi, request: Request) -> Answer:
-    return Answer(200, rows=[api.views.label(x) for x in api.repository.labels.values()])
+    return Answer(200, rows=list(api.repository.labels.values()), view=api.views.label)
 
 
 @route("POST", R + "/labels", writes=True)
@@ -41,7 +41,7 @@ def new_label(api: GithubApi, request: Request) -> Answer:
         raise invalid("Label", "name", "already_exists")
     label = api.repository.label(wish["name"])
     label.color = wish.get("color", label.color)
-    label.description = wish.get("description")
+    label.description = wish.get("description", "")
     return Answer(201, api.views.label(label))
 
 
@@ -54,7 +54,7 @@ def issues(api: GithubApi, request: Request) -> Answer:
         for i in reversed(api.repository.issues)
         if state in {i.state, "all"} and wanted <= {x.name.lower() for x in i.labels}
     ]
-    return Answer(200, rows=[api.views.issue(i) for i in found])
+    return Answer(200, rows=found, view=api.views.issue)
 
 
 @route("POST", R + "/issues", writes=True)
@@ -122,14 +122,13 @@ def delete_comment(api: GithubApi, request: Request) -> Answer:
 @route("GET", R + "/issues/{issue_number}/labels")
 def issue_labels(api: GithubApi, request: Request) -> Answer:
     issue = _issue(api, request.path["issue_number"])
-    return Answer(200, rows=[api.views.label(x) for x in issue.labels])
+    return Answer(200, rows=issue.labels, view=api.views.label)
 
 
 @route("POST", R + "/issues/{issue_number}/labels", writes=True)
 def add_labels(api: GithubApi, request: Request) -> Answer:
-    issue, wish = _issue(api, request.path["issue_number"]), request.json
-    names = _names(wish if isinstance(wish, dict) else {"labels": wish})
-    new = [api.repository.label(x) for x in names]
+    issue = _issue(api, request.path["issue_number"])
+    new = [api.repository.label(x) for x in _names(request.json)]
     issue.labels += [x for x in new if x not in issue.labels]
     return Answer(200, [api.views.label(x) for x in issue.labels])
 

@@ -64,7 +64,8 @@ class Description:
             if name not in known:
                 yield f"{name} is no parameter"
                 continue
-            for error in self._errors(known[name]["schema"], _typed(value)):
+            schema = self.resolved(known[name]["schema"])
+            for error in self._errors(schema, _typed(value, schema.get("type", ""))):
                 yield f"{name}: {error}"
         for name, parameter in known.items():
             if parameter.get("required") and name not in {**path, **query}:
@@ -116,7 +117,7 @@ class Description:
             return
         yield from self._errors_at((*pointer, "content", "application/json", "schema"), value)
 
-    def filled(self, name: str, address: str, **values: Json) -> Json:
+    def filled(self, name: str, address: str, /, **values: Json) -> Json:
         """An object of a schema: `values`, and something neutral for whatever else is required.
 
         Args:
@@ -195,8 +196,8 @@ class Description:
             yield f"{'.'.join(map(str, error.absolute_path))}: {error.message[:300]}"
 
 
-def _typed(value: str) -> Json:
-    """A parameter's value as the schema's type has it: numbers and booleans are written plainly."""
-    if value in {"true", "false"}:
+def _typed(value: str, kind: str) -> Json:
+    """A parameter's value as a type has it: in an address all are text."""
+    if kind == "boolean" and value in {"true", "false"}:
         return value == "true"
-    return int(value) if value.isdecimal() else value
+    return int(value) if kind == "integer" and value.isdecimal() else value

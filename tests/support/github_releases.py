@@ -41,7 +41,7 @@ def repository(api: GithubApi, request: Request) -> Answer:
 @route("GET", R + "/releases")
 def releases(api: GithubApi, request: Request) -> Answer:
     found = [r for r in reversed(api.repository.releases) if request.push or not r.draft]
-    return Answer(200, rows=[api.views.release(r) for r in found])
+    return Answer(200, rows=found, view=api.views.release)
 
 
 @route("POST", R + "/releases", writes=True)

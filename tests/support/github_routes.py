@@ -34,12 +34,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer; `rows` are cut into pages, and go under `key` of the value where one is given."""
+    """An answer.
+
+    `rows` are cut into pages, shown each by `view`, and go under `key` of the value where one is
+    given.
+    """
 
     status: int
     value: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     rows: Sequence[Any] | None = None
+    view: Callable[[Any], Any] = lambda row: row
     key: str = ""
 
 

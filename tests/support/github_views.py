@@ -26,7 +26,7 @@ class Views:
     def _web(self) -> str:
         return f"{self._address}/web/{self._repository.full_name}"
 
-    def _filled(self, name: str, **values: Any) -> Json:
+    def _filled(self, name: str, /, **values: Any) -> Json:
         found: Json = self._description.filled(name, f"{self._address}/unused", **values)
         return found
 
@@ -111,8 +111,8 @@ class Views:
                 "url": f"{self._api}/git/commits/{commit.sha}",
                 "comment_count": 0,
             },
-            author=None,
-            committer=None,
+            author=self.user(self._repository.user("ada")),
+            committer=self.user(self._repository.user("web-flow")),
             parents=[{"sha": p, "url": f"{self._api}/commits/{p}"} for p in commit.parents],
         )
 
@@ -155,7 +155,10 @@ class Views:
     def issue(self, issue: Issue) -> Json:
         url = f"{self._api}/issues/{issue.number}"
         kind = "pull" if issue.pull else "issues"
-        values: Json = {} if issue.pull is None else {"pull_request": self._pull_links(issue)}
+        # the description has no null among the reasons
+        values: Json = {"state_reason": issue.reason} if issue.reason else {}
+        if issue.pull is not None:
+            values["pull_request"] = self._pull_links(issue)
         return self._filled(
             "issue",
             id=issue.id,
@@ -170,7 +173,6 @@ class Views:
             user=self.user(issue.user),
             labels=[self.label(x) for x in issue.labels],
             state=issue.state,
-            state_reason=issue.reason,
             comments=len(issue.comments),
             created_at=issue.created,
             updated_at=issue.updated,
@@ -232,11 +234,10 @@ class Views:
     def _end(self, schema: str, end: str, branch: str) -> Json:
         """One end of a pull request, both in this repository."""
         owner = self._repository.owner
-        sha = self._repository.git.commit(branch) or self._repository.git.commit("HEAD")
         return {
             **self._description.filled_at(schema, end, f"{self._address}/unused"),
             "ref": branch,
             "label": f"{owner.login}:{branch}",
-            "sha": sha,
+            "sha": "0" * 40,
             "user": self.user(owner),
         }

@@ -64,7 +64,10 @@ class Exclusion(_Part):
 
     def takes(self, labels: Iterable[str], author: str) -> bool:
         """Whether a pull request is left out."""
-        return author.lower() in _lower(self.authors) or bool(_lower(labels) & _lower(self.labels))
+        # a file may name an app with or without what GitHub adds to its name
+        authors = {a.removesuffix("[bot]") for a in _lower(self.authors)}
+        is_author = author.lower().removesuffix("[bot]") in authors
+        return is_author or bool(_lower(labels) & _lower(self.labels))
 
 
 class Category(_Part):

@@ -92,10 +92,11 @@ def _rank(version: Version) -> int:
 def _version(name: str, like: str) -> Version | None:
     """The version in a tag's name, where it is written as `like` is: `v1.2.0`."""
     prefix = _PREFIX.sub("", like)
-    if not name.startswith(prefix):
+    number = name.removeprefix(prefix)
+    if not name.startswith(prefix) or not number[:1].isdigit():
         return None
     try:
-        return Version(name.removeprefix(prefix))
+        return Version(number)
     except InvalidVersion:
         return None
 
@@ -106,9 +107,9 @@ def _commits_since(
     """Hashes and dates of the commits since a tag; None where it has nothing to do with them."""
     if not previous:
         return None
-    comparison = client.repository.compare(previous, commit, comparison_commits_per_page=100)
+    compare = client.repository.compare
     try:
-        return _dated(client.pages("compare", lambda: comparison.commits))
+        return _dated(client.pages("compare", lambda: compare(previous, commit).commits))
     except Missing:
         return None
 
@@ -133,7 +134,7 @@ def _merged(client: GithubClient, commits: Mapping[str, datetime]) -> list[PullR
         "list the pull requests",
         lambda: client.repository.get_pulls(state="closed", sort="updated", direction="desc"),
     ):
-        if _aware(pull.updated_at) < oldest:
+        if pull.updated_at is not None and _aware(pull.updated_at) < oldest:
             break
         if pull.merged_at is not None and pull.merge_commit_sha in commits:
             found.append(pull)
