@@ -88,7 +88,10 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         with self.proxy.lock:
             self.proxy.asked += 1
-            fault = self.proxy.harm(self.proxy.asked, self.command, self.path)
+            number = self.proxy.asked
+        # not within the lock: it may wait
+        fault = self.proxy.harm(number, self.command, self.path)
+        with self.proxy.lock:
             self.proxy.harmed += fault is not None
         if fault == "reset":
             self._break()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,18 @@ class Targets:
         """A repository that is released to these, below the folder `where` of each registry."""
         registries = [f"{self.first.host}/{where}", f"{self.second.host}/{where}"]
         return family(folder, registries, [f"http://{self.index.host}/"], size=size)
+
+    def reset(self) -> None:
+        """Make the servers as empty as they were at first, and the proxies harmless."""
+        for proxy in self.proxies:
+            proxy.seen.clear()
+            proxy.asked = proxy.harmed = 0
+            proxy.harm = lambda *_: None
+            proxy.on_answer = lambda _: None
+        for data in ("first/data", "second/data", "index/packages"):
+            folder = self.folder / data
+            for path in list(folder.iterdir()) if folder.exists() else ():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def names(self, proxy: Proxy, where: str = "x") -> dict[str, str]:
         """The digest of each name that a registry has."""

@@ -1,0 +1,163 @@
+"""kill -9 at moments spread over each phase of a release; then it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from support.fault_proxy import Fault, Seen
+from support.invariants import check_end, check_now
+from support.processes import wait_for
+from support.releases import VERSION
+from support.stages import Stage, stage_in
+
+pytestmark = pytest.mark.slow
+
+MOMENTS = 20
+
+# Which requests belong to a phase that talks: the journal names it when it begins.
+TALKING = ("check", "candidates", "wheels", "names", "finally")
+
+
+def killed_at(stage: Stage, phase: str, number: int, *, after: bool) -> bool:
+    """Kill a release at the request of that number of a phase; whether it came so far.
+
+    With `after` the server has heard the request, but the answer is lost.
+    """
+    reached, counting = threading.Event(), threading.Lock()
+    count = 0
+
+    def harm(_: int, method: str, path: str) -> Fault | None:
+        nonlocal count
+        del method, path
+        with counting:
+            count += not reached.is_set() and stage.phase == phase
+            hit = count == number + 1 and not reached.is_set()
+            if hit:
+                reached.set()
+        if hit and not after:
+            child.send_signal(signal.SIGKILL)
+        return ("lost" if after else "reset") if hit else None
+
+    def heard(_: Seen) -> None:
+        if after and reached.is_set():
+            child.send_signal(signal.SIGKILL)
+
+    with stage.begin() as child:
+        for proxy in stage.targets.proxies:
+            proxy.harm, proxy.on_answer = harm, heard
+        said = child.communicate(timeout=120)[1]
+    for proxy in stage.targets.proxies:
+        proxy.harm, proxy.on_answer = (lambda *_: None), (lambda _: None)
+    wait_for(str(stage.targets.folder / "tmp"))
+    if not reached.is_set():
+        assert child.returncode == 0, said
+        return False
+    assert child.returncode in {-signal.SIGKILL, 0}, said
+    return True
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage_in(tmp_path_factory.mktemp("killed")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("phase", TALKING)
+def test_killed_at_requests_of_each_phase(stage: Stage, phase: str) -> None:
+    total = _requests(stage, phase)
+    assert total > 2
+    # before and after a request are two moments
+    wanted = sorted({(2 * total - 1) * n // (MOMENTS - 1) for n in range(MOMENTS)})
+    killed = 0
+    for moment in wanted:
+        stage.reset()
+        killed += killed_at(stage, phase, moment // 2, after=bool(moment % 2))
+        check_now(stage.targets, stage.released)
+        stage.run()
+        check_end(stage.targets, stage.released)
+    # the number of requests may differ a little from run to run
+    assert killed >= len(wanted) - 2
+
+
+def _requests(stage: Stage, phase: str) -> int:
+    """How many requests a phase makes in a run that nothing disturbs."""
+    stage.reset()
+    count = 0
+    counting = threading.Lock()
+
+    def harm(*_: object) -> None:
+        nonlocal count
+        with counting:
+            count += stage.phase == phase
+
+    for proxy in stage.targets.proxies:
+        proxy.harm = harm
+    stage.run()
+    check_end(stage.targets, stage.released)
+    return count
+
+
+def test_killed_at_moments_of_its_whole_run(stage: Stage) -> None:
+    """Wherever the clock strikes, also between requests and within twine."""
+    stage.reset()
+    began = time.monotonic()
+    stage.run()
+    lasts = time.monotonic() - began
+    for moment in range(MOMENTS):
+        stage.reset()
+        with stage.begin() as child:
+            try:
+                child.communicate(timeout=lasts * (moment + 0.5) / MOMENTS)
+            except subprocess.TimeoutExpired:
+                os.kill(child.pid, signal.SIGKILL)
+        wait_for(str(stage.targets.folder / "tmp"))
+        check_now(stage.targets, stage.released)
+        stage.run()
+        check_end(stage.targets, stage.released)
+
+
+def test_killed_again_and_again(stage: Stage) -> None:
+    """Each run gets some requests further than the one before."""
+    stage.reset()
+    for limit in range(12, 400, 12):
+        with stage.begin() as child:
+            harm = _Deadly(child, limit)
+            for proxy in stage.targets.proxies:
+                proxy.harm = harm
+            child.communicate(timeout=120)
+        check_now(stage.targets, stage.released)
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL
+    assert limit > 50
+    check_end(stage.targets, stage.released)
+
+
+class _Deadly:
+    """Kills a process at its request of some number."""
+
+    def __init__(self, child: subprocess.Popen[str], limit: int) -> None:
+        self._child = child
+        self._left = limit
+        self._lock = threading.Lock()
+
+    def __call__(self, *_: object) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._child.send_signal(signal.SIGKILL)
+
+
+def test_a_lost_journal_after_a_kill(stage: Stage) -> None:
+    stage.reset()
+    assert killed_at(stage, "names", 9, after=True)
+    (stage.released.dist / f"release-{VERSION}.jsonl").unlink()
+    stage.run()
+    check_end(stage.targets, stage.released)
