@@ -132,6 +132,16 @@ def version_when_installed(wheel: Path, module: str, tmp_path: Path) -> str:
     return done.stdout.strip()
 
 
+def test_a_backend_that_warns_is_not_heard(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    talking = SETUP_PY["setup.py"].replace("packages=", "no_such_option=1, packages=")
+    root = repository(tmp_path / "r", SETUP_PY | {"setup.py": "print('hi')\n" + talking})
+    staged_and_built(root, tmp_path / "a")
+    assert capfd.readouterr() == ("", "")
+    assert [str(w.message) for w in recwarn] == []
+
+
 def test_data_that_git_tracks_is_in_a_wheel_of_setuptools_scm(tmp_path: Path) -> None:
     root = repository(tmp_path / "r", BACKENDS["setuptools-scm"][0])
     built, _ = staged_and_built(root, tmp_path / "a")

@@ -51,7 +51,7 @@ def test_every_project_is_found_with_its_name(backend: str, tmp_path: Path) -> N
     project = read_project(tmp_path)
     assert project.name.startswith("thing-")
     assert project.stem.startswith("thing_")
-    assert project.stated in ("0.1.0", None)
+    assert project.stated in ("0.1.0", "0.0.0", None)
 
 
 def test_a_runtime_without_code_of_its_own_has_no_project(tmp_path: Path) -> None:

@@ -358,6 +358,18 @@ PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
     "thing_c/__init__.py": '__version__ = "0.1.0"\n',
 }
 
+MODULE: Files = {
+    "setup.py": (
+        "from setuptools import setup\n\nimport thing_one\n\n"
+        'setup(name="thing_one", version=thing_one.__version__, py_modules=["thing_one"])\n'
+    ),
+    "pyproject.toml": (
+        '[build-system]\nrequires = ["setuptools"]\n'
+        'build-backend = "setuptools.build_meta:__legacy__"\n'
+    ),
+    "thing_one.py": '__version__ = "0.1.0"\n',
+}
+
 # Each backend, and each way of saying a version; the module that knows it afterwards.
 BACKENDS: Mapping[str, tuple[Files, str]] = {
     "hatchling": (HATCHLING, "thing_hatch"),
@@ -366,6 +378,7 @@ BACKENDS: Mapping[str, tuple[Files, str]] = {
     "setuptools-attr": (SETUPTOOLS_DYNAMIC, "thing_attr"),
     "setuptools-file": (SETUPTOOLS_FILE, "thing_file"),
     "setup.py": (SETUP_PY, ""),
+    "a module": (MODULE, "thing_one"),
     "setup.cfg": (SETUP_CFG, "thing_cfg"),
     "poetry-core": (POETRY, "thing_poetry"),
     "flit": (FLIT, "thing_flit"),

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess  # its exception alone: programs run through lapstrake.process
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,9 +134,12 @@ class _Job:
     def _hook(self, builder: pep517.ProjectBuilder, kind: str, out: Path | None) -> set[str]:
         """Call the backend: to build into `out`, or for what it requires where that is None."""
         try:
-            if out is None:
-                return builder.get_requires_for_build(_kind(kind))
-            builder.build(_kind(kind), out)
+            # what the backend warns of would be printed beside our progress, once for each hook
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if out is None:
+                    return builder.get_requires_for_build(_kind(kind))
+                builder.build(_kind(kind), out)
         except pep517.BuildBackendException as error:
             raise self._failure(kind, error) from error
         return set()

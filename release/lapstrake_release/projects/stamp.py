@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
@@ -78,7 +78,7 @@ def _stamp_files(
     if from_git:
         changed += _write_info(project, version, copy)
         changed += tuple(_write_versioningit(tables, version, copy))
-    if _plugins(tables, copy) & _FINDERS:
+    if _is_setuptools(tables) and _plugins(tables, copy) & _FINDERS:
         changed += _list_files(copy, names)
     return tuple(sorted(set(changed)))
 
@@ -92,8 +92,12 @@ def _plugins(tables: Json, folder: Path) -> frozenset[str]:
 
 
 def _from_git(tables: Json, folder: Path) -> bool:
-    backend = str(table_at(tables, "build-system").get("build-backend") or "setuptools")
-    return backend.startswith("setuptools") and bool(_plugins(tables, folder) & _FROM_GIT)
+    return _is_setuptools(tables) and bool(_plugins(tables, folder) & _FROM_GIT)
+
+
+def _is_setuptools(tables: Json) -> bool:
+    backend = table_at(tables, "build-system").get("build-backend") or "setuptools"
+    return str(backend).startswith("setuptools")
 
 
 def _stamp_modules(
@@ -108,11 +112,18 @@ def _stamp_modules(
         if name in declared:
             if stamp_module(path, version, DECLARED_NAMES) or _stamp_text(path, version):
                 yield name
-        elif path.suffix == ".py" and path.stem in _MODULES:
-            own = path.parent.name and _normal(path.parent.name) == project.name
-            only = None if own else project.stated
-            if (own or only) and stamp_module(path, version, NAMES, only):
+        elif path.suffix == ".py" and ((own := _is_own(project, name)) or path.stem in _MODULES):
+            known = own or project.stated is not None
+            if known and stamp_module(path, version, NAMES, None if own else project.stated):
                 yield name
+
+
+def _is_own(project: Project, name: str) -> bool:
+    """Whether a file speaks for the package, or is the module, of the project's own name."""
+    path = PurePosixPath(name)
+    if path.stem in _MODULES:
+        return canonicalize_name(path.parent.name) == project.name
+    return canonicalize_name(path.stem) == project.name and str(path.parent) in (".", "src")
 
 
 def _declared(project: Project, tables: Json, names: list[str]) -> set[str]:
@@ -175,7 +186,3 @@ def _list_files(copy: Path, names: list[str]) -> tuple[str, ...]:
     lines = "".join(f"include {re.sub(r'[^A-Za-z0-9_./+-]', '?', name)}\n" for name in names)
     path.write_bytes(lines.encode() + before)
     return (path.name,)
-
-
-def _normal(name: str) -> str:
-    return canonicalize_name(name)
