@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import multiprocessing
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,7 @@ from lapstrake_release.github import (
 )
 from support.github_api import TOKEN, Fault, GithubApi, secondary_limit, serve_github
 from support.github_state import Asset, Release
+from support.publishing import publish
 from support.released import Checkout, make_facts, with_evidence
 
 ASSETS = r"/_uploads/repos/octo/fam/releases/\d+/assets"
@@ -287,6 +292,38 @@ def test_what_does_not_pass_is_one_line_and_a_re_run_ends_the_same(case: Case, s
     case.api.repository.releases.clear()
     case.publish()
     assert case.state() == accident
+
+
+@pytest.mark.slow
+def test_killed_before_or_after_any_request_a_re_run_ends_the_same(case: Case) -> None:
+    moments: list[int] = []
+    case.api.moment = lambda: moments.append(1)
+    case.publish()
+    wanted, number = case.state(), len(moments)
+    assert number > 20
+    # a process that loads nothing of its own: the test forks one for each moment
+    children = multiprocessing.get_context("forkserver")
+    children.set_forkserver_preload(["lapstrake_release.github"])
+    for last in range(1, number + 1):
+        case.api.repository.releases.clear()
+        case.api.seen.clear()
+        child = children.Process(target=publish, args=(case.settings, case.facts))
+        left = [last]
+
+        def moment(child: BaseProcess = child, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0 and child.pid is not None:
+                os.kill(child.pid, signal.SIGKILL)
+
+        case.api.moment = moment
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        case.api.moment = lambda: None
+        case.publish()
+        assert case.state() == wanted
+        sent = [x.path for x in case.api.seen if x.status == 201 and re.search(ASSETS, x.path)]
+        assert len(sent) == len(set(sent))
 
 
 def test_drafts_made_twice_by_lost_answers_become_one(case: Case) -> None:

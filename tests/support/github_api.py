@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import re
 import socket
 import struct
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +94,7 @@ class GithubApi:
         tokens: whose each is, and whether it may write.
         remaining: how many more requests the rate limit allows; `reset` is when it ends.
         violations: what didn't fit the description.
+        moment: called before and after each request is worked on.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -102,6 +104,7 @@ class GithubApi:
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
         self.violations: list[str] = []
+        self.moment: Callable[[], None] = lambda: None
         self.remaining = 5000
         self.reset = int(time.time()) + 3600
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -227,9 +230,12 @@ def serve_github(git: Path, name: str = "octo/fam") -> Iterator[GithubApi]:
     """GitHub with one repository, whose git lies in a folder; `name` is `OWNER/NAME`."""
     owner, _, own = name.partition("/")
     api = GithubApi(Repository(git, owner, own))
+    # a developer's proxy would be asked for loopback, too
+    proxies = {k: os.environ.pop(k) for k in list(os.environ) if k.lower().endswith("_proxy")}
     try:
         yield api
     finally:
+        os.environ.update(proxies)
         api.close()
     assert not api.violations, "\n".join(api.violations)
 
@@ -292,7 +298,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(api.refuse(fault, self.command, self.path))
             return
         headers = {k.lower(): v for k, v in self.headers.items()}
+        api.moment()
         answer = api.answer(self.command, self.path, headers, body)
+        api.moment()
         if fault is not None:
             self._reset()
         else:
