@@ -80,6 +80,26 @@ def test_each_layer_is_one_program_in_the_toolchain(
         assert chain[-1] == Call("directory", {"path": str(places.OUT)})
 
 
+def test_wheels_are_fetched_at_once_before_any_is_laid_out(
+    session: Session, store: Store, tmp_path: Path
+) -> None:
+    every = layers(tmp_path)
+    build(store, *every)
+    kinds = {x.id: x.kind for x in every}
+    synced = [c[:-1] for c in session.asked if c[-1].name == "sync"]
+    fetching = [i for i, c in enumerate(synced) if mounted(c, places.LAYERS) is not None]
+    laid_out = [
+        i for i, c in enumerate(synced) if kinds.get((layer_of(c) or {}).get("id", "")) == "wheels"
+    ]
+    assert len(fetching) == 1
+    assert len(laid_out) == 3
+    assert fetching[0] < min(laid_out)
+    (program,) = execs(synced[fetching[0]])
+    assert program.args["args"][3:] == ["fetch", "linux/amd64", "4 wheels"]
+    # and none of them depends on it
+    assert all(mounted(synced[i], places.LAYERS) is None for i in laid_out)
+
+
 def test_only_what_makes_namespaces_is_privileged(
     session: Session, store: Store, tmp_path: Path
 ) -> None:

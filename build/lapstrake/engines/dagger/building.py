@@ -64,6 +64,7 @@ class Building:
         self._outcomes: dict[str, Outcome] = {}
         self._results: dict[str, dagger.Directory] = {}
         self._layers = _with_required(missing)
+        self._fetched = anyio.Event()
         self._done = {name: anyio.Event() for name in self._layers}
 
     def run(self, toolchain: Toolchain, jobs: int) -> dict[str, Outcome]:
@@ -96,8 +97,18 @@ class Building:
         await primed.into(bench, self._run)
         building, bringing = anyio.CapacityLimiter(jobs), anyio.CapacityLimiter(_EXPORTS)
         async with anyio.create_task_group() as group:
+            group.start_soon(self._fetch, bench)
             for layer in sorted(self._layers.values(), key=_weight):
                 group.start_soon(self._layer, layer, bench, folder, (building, bringing))
+
+    async def _fetch(self, bench: Bench) -> None:
+        """Have the engine fetch what several layers of wheels need, before any of them is built."""
+        layers = [x for x in self._layers.values() if isinstance(x, Wheels)]
+        if len(layers) > 1:
+            count = sum(len(x.wheels) for x in layers)
+            with self._progress.step("wheels", f"fetch  {count} wheels"):
+                await bench.fetched(layers).sync()
+        self._fetched.set()
 
     async def _layer(
         self,
@@ -109,6 +120,8 @@ class Building:
         """Build one layer after those that it is made of; bring it here if it is missing."""
         for needed in required(layer):
             await self._done[needed.id].wait()
+        if isinstance(layer, Wheels):
+            await self._fetched.wait()
         building, bringing = limiters
         async with building:
             with self._progress.step(layer.id, f"{layer.kind:<6} {layer.title}"):

@@ -7,6 +7,7 @@ layer ask for the same container, and the engine builds it once.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -150,6 +151,20 @@ class Bench:
             self._words("make", self.platform, f"{layer.kind} {layer.title}"),
             insecure_root_capabilities=is_privileged(layer),
         ).directory(str(places.OUT))
+
+    def fetched(self, layers: Sequence[Wheels]) -> dagger.Container:
+        """Fetch and compile the wheels of layers at once, into the volumes.
+
+        Each layer's builder would do that for its own; together, an index is asked once and the
+        image's Python starts once.
+        """
+        text = json.dumps(sorted(encode(layer) for layer in layers))
+        file = dag.directory().with_new_file(places.LAYERS.name, text).file(places.LAYERS.name)
+        count = sum(len(layer.wheels) for layer in layers)
+        return self.container.with_mounted_file(str(places.LAYERS), file).with_exec(
+            self._words("fetch", self.platform, f"{count} wheels"),
+            insecure_root_capabilities=any(is_privileged(layer) for layer in layers),
+        )
 
     def assembled(self, plan: Plan, layers: Mapping[str, dagger.Directory]) -> dagger.Directory:
         """An image's layout, and an archive of it, from what its layers' builders left.

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -23,12 +23,14 @@ import httpx
 from lapstrake import process, skopeo
 from lapstrake.engines.dagger import places
 from lapstrake.engines.dagger.carried import Carried, wear
-from lapstrake.engines.dagger.wire import Interpreters, decode, decode_image
+from lapstrake.engines.dagger.wire import Interpreters, decode, decode_image, is_pulled
+from lapstrake.engines.local.compiling import Compiling
 from lapstrake.engines.local.fetching import Fetching
 from lapstrake.engines.local.making import Making
 from lapstrake.engines.model import Outcome
+from lapstrake.engines.schedule import run_tasks
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import Bootstrap, Layer, Run, Wheels, bytecode_key
+from lapstrake.layers.kinds import Bootstrap, Interpreter, Layer, Run, Wheels, bytecode_key
 from lapstrake.oci.archive import pack
 from lapstrake.oci.image import assemble
 from lapstrake.oci.layout import write_blobs
@@ -48,6 +50,7 @@ def main() -> None:
     job, *arguments = sys.argv[1:]
     jobs: dict[str, Callable[..., None]] = {
         "assemble": _assemble,
+        "fetch": _fetch,
         "health": _health,
         "make": _make,
         "prime": _prime,
@@ -105,13 +108,40 @@ def _below(store: Store) -> Iterator[LayerRecord]:
 
 def _have_interpreter(layer: Layer, store: Store, progress: Progress, platform: str) -> None:
     """Fetch the packages of the Python that compiles wheels, where some were never compiled."""
-    if not isinstance(layer, Wheels) or layer.interpreter is None:
-        return
-    if all(store.bytecode(bytecode_key(layer, w)).is_file() for w in layer.wheels):
-        return
-    packaged = [x for x in layer.interpreter.layers if isinstance(x, Bootstrap | Run)]
-    for task in Fetching(store, progress, platform).deb_tasks(packaged):
-        task.work()
+    if isinstance(layer, Wheels) and layer.interpreter and _lacks([layer], store):
+        for task in Fetching(store, progress, platform).deb_tasks(_packaged(layer)):
+            task.work()
+
+
+def _fetch(settings: Carried, store: Store, platform: str, *_title: str) -> None:
+    """Fetch the wheels of the layers in `LAYERS`, and compile them where packages suffice."""
+    interpreters = Interpreters.from_json(settings.interpreters)
+    texts = json.loads(places.LAYERS.read_text(encoding="utf-8"))
+    layers = [decode(text, places.FILES, interpreters) for text in texts]
+    with Plain() as progress:
+        fetching = Fetching(store, progress, platform)
+        wheels = tuple(fetching.wheel_tasks(layers))
+        users = {x.id: x for x in layers if isinstance(x, Wheels) and _is_packaged(x.interpreter)}
+        packaged = {p.id: p for x in users.values() for p in _packaged(x)}
+        debs = tuple(fetching.deb_tasks(packaged.values()) if _lacks(users.values(), store) else ())
+        compiling = Compiling(store, progress, fetching, lambda _: [])
+        after = frozenset(task.key for task in (*wheels, *debs))
+        run_tasks((*wheels, *debs, *compiling.tasks(users, after)), os.cpu_count() or 1)
+
+
+def _is_packaged(interpreter: Interpreter | None) -> bool:
+    return interpreter is not None and not is_pulled(interpreter)
+
+
+def _packaged(layer: Wheels) -> list[Bootstrap | Run]:
+    layers = layer.interpreter.layers if layer.interpreter else ()
+    return [x for x in layers if isinstance(x, Bootstrap | Run)]
+
+
+def _lacks(layers: Iterable[Wheels], store: Store) -> bool:
+    """Whether some wheel was never compiled."""
+    keys = [bytecode_key(layer, w) for layer in layers for w in layer.wheels]
+    return not all(store.bytecode(key).is_file() for key in keys)
 
 
 def _hand_over(record: LayerRecord, store: Store, run: str) -> None:

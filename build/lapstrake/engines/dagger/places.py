@@ -6,6 +6,7 @@ from pathlib import Path
 
 CODE = Path("/lapstrake/code")
 LAYER = Path("/lapstrake/layer.json")
+LAYERS = Path("/lapstrake/layers.json")
 FILES = Path("/lapstrake/files")
 BELOW = Path("/lapstrake/below")
 PRIMED = Path("/lapstrake/primed")
