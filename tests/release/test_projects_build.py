@@ -24,7 +24,8 @@ from lapstrake_release.projects.find import find_projects, read_project
 from lapstrake_release.projects.model import Built
 from lapstrake_release.projects.stamp import stamp
 from lapstrake_release.version import Version
-from support.pyprojects import BACKENDS, HATCHLING, SETUP_PY, Files, git, repository
+from support.gitrepo import git, repository
+from support.pyprojects import BACKENDS, HATCHLING, SETUP_PY, Files
 
 pytestmark = pytest.mark.network
 

@@ -15,6 +15,7 @@ from lapstrake_release.projects.find import find_projects, read_project
 from lapstrake_release.projects.model import Staged
 from lapstrake_release.projects.stamp import stamp
 from lapstrake_release.version import Version
+from support.gitrepo import git, repository, write_files
 from support.pyprojects import (
     BACKENDS,
     FLIT_OLD,
@@ -25,9 +26,6 @@ from support.pyprojects import (
     SETUP_PY,
     SETUPTOOLS_SCM,
     Files,
-    git,
-    repository,
-    write_files,
 )
 
 VERSION = Version.parse("1.2.0")

@@ -11,7 +11,7 @@ import pytest
 
 from lapstrake.errors import UserError
 from lapstrake_release.history import next_version, read_history
-from support.pyprojects import git, repository
+from support.gitrepo import git, repository
 
 
 def lapstrake(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
