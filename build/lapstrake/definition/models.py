@@ -94,6 +94,19 @@ class IndexSpec(Part):
     )
 
 
+class ReleasePython(Part):
+    """Which Python projects are released as wheels and source archives."""
+
+    core: RepositoryPath = Field(
+        default=".", description="the folder of the core project, if there is one"
+    )
+    bound: Literal["exact", "minor", "none"] = Field(
+        default="exact",
+        description="how a released project bounds what it requires of the others: this version, "
+        "up to the next minor one, or as it says itself",
+    )
+
+
 class ReleaseSpec(Part):
     """What `lapstrake release` publishes to."""
 
@@ -108,6 +121,7 @@ class ReleaseSpec(Part):
         pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$",
         description="where the draft release goes, as OWNER/NAME",
     )
+    python: ReleasePython = Field(default=ReleasePython(), description="see `release.python` below")
     files: list[RepositoryPath] = Field(
         default=[], description="more files and folders for the draft, such as deploy files"
     )

@@ -46,16 +46,30 @@ def check_beside(client: IndexClient, files: Iterable[FileFacts]) -> None:
     with problems.collected():
         lacking(client, files)
     for project in sorted({f.project for f in files}):
-        ours = {_spelling(f.name, project) for f in files if f.project == project}
-        theirs = {_spelling(n, project) for n in client.files(project)} - {""}
         with problems.collected():
-            if theirs and not ours & theirs:
-                raise UserError(
-                    f"{client.index.name} has a project {min(theirs)}, which to it is the same "
-                    f"name as {min(ours)}",
-                    "choose another name; or spell it so, if that project is yours",
-                )
+            ours = {_spelling(f.name, project) for f in files if f.project == project}
+            check_spelling(client, project, ours)
     problems.check()
+
+
+def check_spelling(client: IndexClient, project: str, ours: set[str]) -> None:
+    """Refuse a project that an index would take for one of another name.
+
+    Args:
+        client: of the index.
+        project: the normalised name.
+        ours: how its files, or itself, spell it.
+
+    Raises:
+        UserError: the index has a project of that normalised name, never spelled as ours.
+    """
+    theirs = {_spelling(n, project) for n in client.files(project)} - {""}
+    if theirs and not ours & theirs:
+        raise UserError(
+            f"{client.index.name} has a project {min(theirs)}, which to it is the same name as "
+            f"{min(ours)}",
+            "choose another name; or spell it so, if that project is yours",
+        )
 
 
 def _spelling(name: str, project: str) -> str:

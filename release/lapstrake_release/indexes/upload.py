@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -30,12 +31,18 @@ def twine_check(files: Sequence[Path]) -> None:
     Raises:
         UserError: an index would refuse, or not show, what a file says of itself.
     """
+    need_twine()
     process.run(
         [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *files],
         env={**os.environ, "PYTHONWARNINGS": "ignore", "COLUMNS": "400"},
         failure="twine check --strict refuses a wheel or source archive",
         hint="mend what the project says of itself (its pyproject.toml, its README)",
     )
+
+
+def need_twine() -> None:
+    """Raise `ModuleNotFoundError` where twine isn't installed; the command line says what to do."""
+    importlib.import_module("twine")
 
 
 def twine_upload(index: Index, files: Sequence[Path]) -> None:

@@ -18,6 +18,7 @@ from lapstrake_release.files import files_in
 from lapstrake_release.indexes.upload import twine_check
 from lapstrake_release.installs import check_installs
 from lapstrake_release.job import Job
+from lapstrake_release.made import make_files, projects_of
 from lapstrake_release.phases.check import check_files, check_names, names_in
 from lapstrake_release.places import Names
 from lapstrake_release.problems import Problems
@@ -33,12 +34,23 @@ def build(job: Job) -> None:
     """
     job.build = _prebuilt(job) if job.options.prebuilt else _built(job)
     names = names_in(job.build, job.version.ours)
+    if not job.options.prebuilt:
+        make_files(job)
     for image in job.build.images:
         job.journal.done("build", image.name, digest=image.digest)
     job.files = files_in(job.dist, job.version)
+    _check_complete(job)
     _check_conflicts(job, names)
     _check_files(job)
     _smoke(job)
+
+
+def _check_complete(job: Job) -> None:
+    """Each project has its wheel in dist/."""
+    there = {f.project for f in job.files if f.kind == "wheel"}
+    lacking = [p.title for p in projects_of(job).all if p.name not in there]
+    if lacking:
+        raise UserError(f"dist/ has no wheel of {', '.join(lacking)}", "build without --prebuilt")
 
 
 def _check_conflicts(job: Job, names: list[Names]) -> None:

@@ -16,13 +16,15 @@ from lapstrake_release.facts import FileFacts
 from lapstrake_release.files import files_in
 from lapstrake_release.history import check_new, read_history
 from lapstrake_release.indexes.client import IndexClient
-from lapstrake_release.indexes.compare import check_beside
+from lapstrake_release.indexes.compare import check_beside, check_spelling
 from lapstrake_release.indexes.model import Index
 from lapstrake_release.job import Job, Registries
+from lapstrake_release.made import projects_of
 from lapstrake_release.names import Names as Registry
 from lapstrake_release.phases import draft
 from lapstrake_release.places import Names, Place, Verdict, places, verdict
 from lapstrake_release.problems import Problems
+from lapstrake_release.projects.model import Project
 from lapstrake_release.version import Version
 
 
@@ -36,10 +38,13 @@ def check(job: Job) -> None:
             check_new(job.version, read_history(job.definition.root))
     with problems.collected():
         planned_names(job)
+    projects: tuple[Project, ...] = ()
+    with problems.collected():
+        projects = projects_of(job).all
     with problems.collected():
         if job.targets.is_empty:
             raise UserError("there is nowhere to release to", "name targets in `release:`")
-    problems.from_all(_target_checks(job))
+    problems.from_all(_target_checks(job, projects))
     problems.check()
     known = _built_already(job)
     if known is not None:
@@ -90,11 +95,11 @@ def _built_already(job: Job) -> list[Names] | None:
         return None
 
 
-def _target_checks(job: Job) -> Iterator[Callable[[], None]]:
+def _target_checks(job: Job, projects: Iterable[Project]) -> Iterator[Callable[[], None]]:
     for repository in job.targets.registries:
         yield functools.partial(_check_registry, repository)
     for index in job.targets.indexes:
-        yield functools.partial(_check_index, index)
+        yield functools.partial(_check_index, index, projects)
     yield functools.partial(draft.check, job)
 
 
@@ -103,9 +108,14 @@ def _check_registry(repository: Repository) -> None:
         client.check_push()
 
 
-def _check_index(index: Index) -> None:
+def _check_index(index: Index, projects: Iterable[Project]) -> None:
+    problems = Problems()
     with IndexClient(index) as client:
         client.check_upload()
+        for project in projects:
+            with problems.collected():
+                check_spelling(client, project.name, {project.title, project.stem})
+    problems.check()
 
 
 def check_names(job: Job, images: list[Names]) -> dict[Place, Verdict]:
