@@ -41,8 +41,21 @@ def failing(session: Session, message: str) -> None:
             "the Dagger engine has another version than dagger-io",
             "docs/dagger.md",
         ),
-        ('secret "x" not found', "a secret is missing", "check the variable"),
-        ("something\nelse", "the Dagger engine failed: something", "dagger.log"),
+        (
+            'failed to prepare mounts: rpc error: secret env var not found: "NOP..."',
+            "a secret is missing",
+            "check the variable",
+        ),
+        (
+            'failed to read secret file "/x": open /x: no such file or directory',
+            "a secret is missing",
+            "check the variable",
+        ),
+        (
+            "something [traceparent:29cda9d57b330a3c-e247bdef4c8f50a5]\nelse",
+            "the Dagger engine failed: something",
+            "dagger.log",
+        ),
     ],
 )
 def test_what_an_engine_says(

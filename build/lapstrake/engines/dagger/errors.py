@@ -18,6 +18,9 @@ _TAIL_LINES = 20
 _FAILED = "Failed to establish client connection to the Dagger session"
 _RETRY = "what was finished is kept: build again"
 
+# Names a trace that the log has, too.
+_TRACE = re.compile(r" *\[traceparent:[^\]]*\]")
+
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 # What an engine or its client may say -> what we say, and what to do.
@@ -121,7 +124,7 @@ def _as_here(message: str, hint: str, details: tuple[str, ...]) -> UserError:
 
 
 def _of_query(error: dagger.QueryError, log: Path) -> UserError:
-    text = redact(str(error).strip())
+    text = redact(_TRACE.sub("", str(error)).strip())
     lines = text.splitlines() or ["no reason given"]
     known = _known(text, tuple(lines[-3:]))
     return known or UserError(
