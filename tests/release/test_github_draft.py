@@ -468,3 +468,25 @@ def test_files_that_github_does_not_take_are_refused_before_anything_is_made(
     with pytest.raises(UserError, match=r"empty\.yaml is empty, and GitHub takes no such file"):
         case.publish()
     assert case.api.repository.releases == []
+
+
+@pytest.mark.parametrize(
+    ("api", "upload", "taken"),
+    [
+        ("https://api.github.com", "https://uploads.github.com/repos/x/assets", True),
+        ("https://git.example/api/v3", "https://git.example/api/uploads/repos/x", True),
+        ("https://api.acme.ghe.com", "https://uploads.acme.ghe.com/repos/x", True),
+        ("https://api.github.com", "https://uploads.github.com.example/repos/x", False),
+        ("https://api.github.com", "http://uploads.github.com/repos/x", False),
+        ("https://api.github.com", "https://uploads.github.com:8443/repos/x", False),
+    ],
+)
+def test_the_token_goes_to_github_s_own_host_for_files_alone(
+    api: str, upload: str, taken: bool
+) -> None:
+    with GithubClient(GithubSettings("octo/fam", "token", api)) as client:
+        if taken:
+            assert client.uploads(upload) is client.uploads(upload)
+        else:
+            with pytest.raises(UserError, match="GitHub takes files at"):
+                client.uploads(upload)

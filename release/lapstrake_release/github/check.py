@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lapstrake.errors import UserError
-from lapstrake_release.github.client import GithubClient, Missing
+from lapstrake_release.github.client import GithubClient, Missing, Unprocessable
 from lapstrake_release.github.draft import find_releases, refuse_others
 
 # Tokens of apps, also a workflow's own: what GitHub says of their rights is not what they have.
@@ -47,10 +47,8 @@ def check_target(client: GithubClient, git_tag: str, commit: str) -> list[UserEr
 def _check_commit(client: GithubClient, commit: str) -> None:
     try:
         client.patiently("read the commit", lambda: client.repository.get_commit(commit))
-    except UserError as error:
-        # 404 for what is no hash, 422 for one that it doesn't have
-        if not isinstance(error, Missing) and "HTTP 422" not in error.message:
-            raise
+    except (Missing, Unprocessable):
+        # the one for what is no hash, the other for a hash that it doesn't have
         raise UserError(
             f"{client.settings.repository} has no commit {commit[:12]}", "push it first"
         ) from None

@@ -52,6 +52,10 @@ class Missing(UserError):
     """GitHub has no such thing, or not for this token."""
 
 
+class Unprocessable(UserError):
+    """GitHub can't do that with what it has."""
+
+
 class Passing(Exception):
     """What a step found is worth another try."""
 
@@ -211,7 +215,8 @@ class GithubClient:
             )
         if error.status in _PASSING or _is_limit(error):
             return UserError(f"GitHub can't {what} (HTTP {error.status})", _AGAIN, details)
-        return UserError(f"GitHub refuses to {what} (HTTP {error.status})", "", details)
+        kind = Unprocessable if error.status == 422 else UserError
+        return kind(f"GitHub refuses to {what} (HTTP {error.status})", "", details)
 
     def _safe(self, text: str) -> str:
         """A line of others' words, without the token."""
