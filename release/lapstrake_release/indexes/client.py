@@ -130,8 +130,8 @@ class IndexClient:
                 # twine gets the login when it uploads
                 return
             self._check_login(answer)
-            # what takes uploads complains of the form; 422 is another word for 400
-            if answer.status_code not in {200, 400, 422}:
+            # what takes uploads complains of the form
+            if answer.status_code in {404, 405, 410} or not answer.is_client_error:
                 raise UserError(
                     f"{self.index.name} takes no uploads at {self.index.upload} "
                     f"(HTTP {answer.status_code})",
