@@ -43,13 +43,15 @@ class Seen:
 class Proxy:
     """Where the proxy listens, what it has seen, and what it is to do.
 
-    `harm` decides for each request, by its number (from 1), method and path.
+    `harm` decides for each request, by its number (from 1), method and path. With `echo` an answer
+    of the proxy's own repeats the headers that it was sent.
     """
 
     host: str = ""
     seen: list[Seen] = field(default_factory=list)
     asked: int = 0
     harmed: int = 0
+    echo: bool = False
     harm: Callable[[int, str, str], Fault | None] = lambda *_: None
     on_answer: Callable[[Seen], None] = lambda _: None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -169,8 +171,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", "1")
         if code == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="test"')
-        self.send_header("Content-Length", "0")
+        said = f"you said {self.headers.get('Authorization')}".encode() if self.proxy.echo else b""
+        self.send_header("Content-Length", str(len(said)))
         self.end_headers()
+        self.wfile.write(said)
 
     def _break(self, *, hard: bool = True) -> None:
         self.close_connection = True

@@ -10,6 +10,7 @@ import httpx
 
 from lapstrake.errors import UserError
 from lapstrake.fetch.download import shown
+from lapstrake.redact import MASK
 from lapstrake.registry.credentials import Credentials
 from lapstrake.skopeo import is_loopback
 
@@ -42,6 +43,16 @@ class RegistryAuth(httpx.Auth):
     def has_login(self) -> bool:
         """Whether a login was found, where one was wanted."""
         return self._found is not None
+
+    def hide(self, text: str) -> str:
+        """What a server says, which may repeat what it was told, without the login."""
+        login = self._found
+        secrets = [self._header.partition(" ")[2]]
+        if login is not None:
+            secrets += [login.password, login.identity, login.basic.partition(" ")[2]]
+        for secret in filter(None, secrets):
+            text = text.replace(secret, MASK)
+        return text
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
         """See `httpx.Auth`: the request, and once more with a login where one is asked for."""

@@ -267,7 +267,7 @@ class RegistryClient:
         if code in good:
             return
         answer.read()
-        reason = _reason(answer)
+        reason = self._auth.hide(_reason(answer))
         if code in _PASSING:
             raise _Passing(reason, retry_after(answer.headers.get("Retry-After")))
         if code == 401:

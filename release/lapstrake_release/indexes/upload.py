@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.fetch.http import certificates, stall
+from lapstrake.redact import MASK
 from lapstrake.skopeo import is_loopback
 from lapstrake_release.indexes.model import Index
 
@@ -56,6 +58,9 @@ def twine_upload(index: Index, files: Sequence[Path]) -> None:
     limit = _STALLS * stall() + sum(f.stat().st_size for f in files) / _SLOWEST
     result = _run([*args, "--", *(str(f) for f in files)], _environment(index), limit)
     if result.code != 0:
+        # the login may be from ~/.pypirc: then nobody else knows that it is to be hidden
+        said = (_hidden(result.stdout, index), _hidden(result.stderr, index))
+        result = replace(result, stdout=said[0], stderr=said[1])
         raise process.failed(result, f"twine can't upload to {index.name}", "start again")
 
 
@@ -67,6 +72,10 @@ def _run(args: list[str], env: Mapping[str, str], limit: float) -> process.Resul
         except subprocess.TimeoutExpired:
             raise UserError(f"twine has not come to an end in {limit:.0f} s") from None
     return process.Result(tuple(args), child.returncode, out.decode(), err.decode())
+
+
+def _hidden(text: str, index: Index) -> str:
+    return text.replace(index.password, MASK) if index.password else text
 
 
 def _environment(index: Index) -> dict[str, str]:
