@@ -15,6 +15,10 @@ pytestmark = pytest.mark.slow
 # How many requests of a run to a server are harmed, one a run, spread over it.
 SPREAD = 4
 
+# How many of them go on without another start, where not all do. A 401 passes where the same login
+# was good before: not at the first request, nor where there is no login.
+ENOUGH = {("401", "first"): 0, ("401", "index"): SPREAD - 1}
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -46,9 +50,8 @@ def test_one_fault_somewhere(stage: Stage, fault: Fault, server: str) -> None:
             assert not any("candidate" in n for n in stage.targets.names(stage.targets.first))
         stage.run()
         check_end(stage.targets, stage.released)
-    # a login that was good is asked for again; where none was wanted before, it is an answer
-    assert done == SPREAD or (fault == "401" and server == "first")
     print(f"{fault} {server}: {done} of {SPREAD} runs went on by themselves")
+    assert done >= ENOUGH.get((fault, server), SPREAD)
 
 
 @pytest.mark.parametrize("server", ["first", "second", "index"])
@@ -74,14 +77,18 @@ def test_many_faults_one_after_the_other(stage: Stage) -> None:
     """Every seventh request of each server fails in another way."""
     stage.reset()
     kinds: list[Fault] = ["reset", "lost", "truncate", "500", "429"]
-    for proxy in stage.targets.proxies:
-        proxy.harm = lambda n, _m, _p: kinds[n // 7 % len(kinds)] if n % 7 == 0 else None
+    harmed = 0
     for _ in range(5):
         with stage.begin() as child:
+            for proxy in stage.targets.proxies:
+                proxy.harm = lambda n, _m, _p: kinds[n // 7 % len(kinds)] if n % 7 == 0 else None
             child.communicate(timeout=120)
+        harmed += sum(p.harmed for p in stage.targets.proxies)
+        for proxy in stage.targets.proxies:
+            proxy.harm = lambda *_: None
         check_now(stage.targets, stage.released)
         if child.returncode == 0:
             break
     assert child.returncode == 0
-    assert sum(p.harmed for p in stage.targets.proxies) > 10
+    assert harmed > 10
     check_end(stage.targets, stage.released)

@@ -25,6 +25,7 @@ from lapstrake_release.job import Job, Options
 from lapstrake_release.journal import Journal, open_journal, unwritten
 from lapstrake_release.phases.check import check
 from lapstrake_release.release import Ended, release
+from lapstrake_release.snapshot import loopback, snapshot_folder
 from lapstrake_release.targets import Targets, find_targets
 from lapstrake_release.version import Version
 
@@ -109,7 +110,7 @@ class _Begun:
         self._parts = (version, repo, dist)
         self._more = (targets, options)
         self._progress = progress
-        self._commit = "" if options.snapshot else worktree.head(repo.root)
+        self._commit = _commit(repo, options)
 
     def plan(self, as_json: bool) -> None:
         """Print the plan, then what is in its way."""
@@ -124,6 +125,9 @@ class _Begun:
     def run(self, as_json: bool) -> None:
         """Release, and say what became of it."""
         version, _, dist = self._parts
+        if self._more[1].snapshot:
+            # what is done on loopback says nothing of what is public
+            dist = snapshot_folder(dist)
         with open_journal(dist, version.ours, self._commit) as journal:
             job = self._job(journal)
             console.note(f"job {journal.state.job}: release {version.ours}")
@@ -153,6 +157,16 @@ def _report(job: Job, ended: Ended, as_json: bool) -> None:
         raise KeyboardInterrupt
 
 
+def _commit(repo: Repository, options: Options) -> str:
+    """What is checked out; a snapshot may be of no checkout at all."""
+    try:
+        return worktree.head(repo.root)
+    except UserError:
+        if options.snapshot:
+            return ""
+        raise
+
+
 def _with_version(repo: Repository, version: Version) -> Repository:
     """The definition as it is for this release."""
     return replace(repo, family=repo.family.model_copy(update={"version": version.ours}))
@@ -167,7 +181,5 @@ def _targets(
         return
     if only:
         raise UserError("--snapshot has targets of its own", "leave --only away")
-    from lapstrake_release.snapshot import loopback
-
     with loopback(dist, repo.family.name) as found:
         yield found

@@ -13,6 +13,11 @@ from lapstrake_release.snapshot.registry import serve_registry
 from lapstrake_release.targets import Targets
 
 
+def snapshot_folder(dist: Path) -> Path:
+    """Where a snapshot keeps what it was given, and its journal."""
+    return dist / "release-snapshot"
+
+
 @contextlib.contextmanager
 def loopback(dist: Path, family: str) -> Iterator[Targets]:
     """Targets on loopback as long as the context lasts; what they are given stays in dist/.
@@ -20,7 +25,7 @@ def loopback(dist: Path, family: str) -> Iterator[Targets]:
     Raises:
         UserError: docker-registry is not installed, or doesn't start.
     """
-    folder = dist / "release-snapshot"
+    folder = snapshot_folder(dist)
     with serve_registry(folder / "registry") as host, serve_index(folder / "index") as url:
         index = Index("snapshot", url, f"{url}simple/")
         yield Targets((Repository(host, family),), (index,))
