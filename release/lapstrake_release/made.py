@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lapstrake.definition.repository import Repository
 from lapstrake.store.scratch import temporary_folder
 from lapstrake.store.store import write_staged
 from lapstrake_release.evidence.sums import sha256_of
@@ -16,15 +17,14 @@ from lapstrake_release.projects.model import Project, Projects
 from lapstrake_release.projects.stamp import stamp
 
 
-def projects_of(job: Job) -> Projects:
+def projects_in(repo: Repository) -> Projects:
     """The core project and the runtimes' own.
 
     Raises:
         DefinitionError: every project that can't be read or has no version.
     """
-    family = job.definition.family
-    core = family.release.python.core.removeprefix("//")
-    return find_projects(job.definition.root, core, family.runtimes.removeprefix("//"))
+    core = repo.family.release.python.core.removeprefix("//")
+    return find_projects(repo.root, core, repo.family.runtimes.removeprefix("//"))
 
 
 def make_files(job: Job) -> None:
@@ -33,7 +33,7 @@ def make_files(job: Job) -> None:
     Raises:
         UserError: a project can't be built.
     """
-    projects = projects_of(job)
+    projects = projects_in(job.definition)
     wanted: set[str] = set()
     for project in projects.all:
         wanted |= _made(job, project, projects)

@@ -54,7 +54,7 @@ def test_a_whole_release_is_drafted_and_verified(targets: Targets, tmp_path: Pat
         apart = released.run("verify", VERSION, "--json", env={**targets.env, **api.env})
         assert apart.returncode == 0, apart.stderr
         parts = {f["part"] for f in json.loads(apart.stdout)}
-        assert {"images", "release"} <= parts
+        assert parts == {"images", "release", "files"}
 
 
 def test_no_draft_before_everything_is_public(targets: Targets, tmp_path: Path) -> None:

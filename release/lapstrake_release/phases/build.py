@@ -18,7 +18,7 @@ from lapstrake_release.files import files_in
 from lapstrake_release.indexes.upload import twine_check
 from lapstrake_release.installs import check_installs
 from lapstrake_release.job import Job
-from lapstrake_release.made import make_files, projects_of
+from lapstrake_release.made import make_files, projects_in
 from lapstrake_release.phases.check import check_files, check_names, names_in
 from lapstrake_release.places import Names
 from lapstrake_release.problems import Problems
@@ -48,7 +48,7 @@ def build(job: Job) -> None:
 def _check_complete(job: Job) -> None:
     """Each project has its wheel in dist/."""
     there = {f.project for f in job.files if f.kind == "wheel"}
-    lacking = [p.title for p in projects_of(job).all if p.name not in there]
+    lacking = [p.title for p in projects_in(job.definition).all if p.name not in there]
     if lacking:
         raise UserError(f"dist/ has no wheel of {', '.join(lacking)}", "build without --prebuilt")
 

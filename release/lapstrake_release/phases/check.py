@@ -19,7 +19,7 @@ from lapstrake_release.indexes.client import IndexClient
 from lapstrake_release.indexes.compare import check_beside, check_spelling
 from lapstrake_release.indexes.model import Index
 from lapstrake_release.job import Job, Registries
-from lapstrake_release.made import projects_of
+from lapstrake_release.made import projects_in
 from lapstrake_release.names import Names as Registry
 from lapstrake_release.phases import draft
 from lapstrake_release.places import Names, Place, Verdict, places, verdict
@@ -40,7 +40,7 @@ def check(job: Job) -> None:
         planned_names(job)
     projects: tuple[Project, ...] = ()
     with problems.collected():
-        projects = projects_of(job).all
+        projects = projects_in(job.definition).all
     with problems.collected():
         if job.targets.is_empty:
             raise UserError("there is nowhere to release to", "name targets in `release:`")

@@ -10,12 +10,16 @@ from lapstrake import process
 from lapstrake.build import build
 from lapstrake.cli.common import open_lock
 from lapstrake.definition.load import load
+from lapstrake.definition.repository import Repository
 from lapstrake.engines.choice import chosen_engine, open_engine
-from lapstrake.errors import UserError
 from lapstrake.plan.make import make_plan
 from lapstrake.report.progress import Progress
 from lapstrake.store.scratch import temporary_folder
 from lapstrake.store.store import Store
+from lapstrake_release.evidence.sums import sha256_of
+from lapstrake_release.made import projects_in
+from lapstrake_release.projects.build import build as build_project
+from lapstrake_release.projects.stamp import stamp
 from lapstrake_release.verify.model import Findings
 from lapstrake_release.version import Version
 
@@ -27,16 +31,18 @@ def check_rebuild(
     version: Version,
     commit: str,
     digests: Mapping[str, str],
+    files: Mapping[str, tuple[str, str]],
     progress: Progress,
     findings: Findings,
 ) -> None:
-    """Build a commit with an empty cache, and compare each image with what is public.
+    """Build a commit with an empty cache, and compare each image and file with what is public.
 
     Args:
         root: the checkout that has the commit.
         version: what it was released as.
         commit: a revision.
         digests: the digest of each public name.
+        files: the project and the SHA-256 of each wheel and source archive, by name.
         progress: shows the build.
         findings: takes what is found.
 
@@ -51,19 +57,41 @@ def check_rebuild(
             hint="git fetch --tags",
         )
         try:
-            found = _built(tree / _prefix(root), version, folder, progress)
+            repo = _released(tree / _prefix(root), version)
+            found = _images(repo, folder, progress)
+            made = _files(repo, version, folder, progress)
         finally:
             process.run(["git", "-C", root, "worktree", "remove", "--force", tree], check=False)
     for tag, digest in sorted(found.items()):
         findings.same(PART, tag, digests.get(tag, ""), digest)
-    if not found:
-        raise UserError("the commit has no images to build")
+    for name, hashed in sorted(made.items()):
+        findings.same(PART, name, files.get(name, ("", ""))[1], hashed)
 
 
-def _built(root: Path, version: Version, folder: Path, progress: Progress) -> dict[str, str]:
-    """The digest that each of a version's names gets."""
+def _released(root: Path, version: Version) -> Repository:
+    """The definition of a commit, with the version that it was released as."""
     repo = load(root)
-    repo = replace(repo, family=repo.family.model_copy(update={"version": version.ours}))
+    return replace(repo, family=repo.family.model_copy(update={"version": version.ours}))
+
+
+def _files(repo: Repository, version: Version, folder: Path, progress: Progress) -> dict[str, str]:
+    """The SHA-256 of each wheel and source archive of the commit's projects."""
+    found: dict[str, str] = {}
+    projects = projects_in(repo)
+    bound = repo.family.release.python.bound
+    for project in projects.all:
+        with progress.step(project.name, f"wheel  {project.title}"):
+            into = folder / project.stem
+            staged = stamp(project, version, into, family=projects, bound=bound)
+            built = build_project(staged, folder / "files")
+        found |= {p.name: sha256_of(p) for p in (built.wheel, built.sdist)}
+    return found
+
+
+def _images(repo: Repository, folder: Path, progress: Progress) -> dict[str, str]:
+    """The digest that each of a version's names gets."""
+    if not repo.images:
+        return {}
     lock = open_lock(repo)
     plan = make_plan(repo, lock)
     engine = open_engine(chosen_engine(None), repo, lock)

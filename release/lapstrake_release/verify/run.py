@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 from lapstrake.definition.repository import Repository as Definition
 from lapstrake.dist import read_build
@@ -55,12 +62,13 @@ def verify(
         with progress.step("release", "verify the release on GitHub"):
             own = {n: d for n, d in digests.items() if d}
             sums = check_release(targets.github, repo.root, version.git_tag, own, findings)
-            for name, (_, sha256) in files.items():
-                findings.same("release", f"{name} in SHA256SUMS", sha256, sums.get(name, ""))
+        for name, (_, sha256) in files.items():
+            findings.same("release", f"{name} in SHA256SUMS", sha256, sums.get(name, ""))
+        files = files or _listed(sums)
     with progress.step("files", "verify wheels and source archives"):
         check_files(targets.indexes, files, findings)
     if commit:
-        check_rebuild(repo.root, version, commit, digests, progress, findings)
+        check_rebuild(repo.root, version, commit, digests, files, progress, findings)
     return findings
 
 
@@ -87,3 +95,13 @@ def _files(dist: Path, version: Version) -> dict[str, tuple[str, str]]:
         return {f.name: (f.project, f.sha256) for f in files_in(dist, version)}
     except UserError:
         return {}
+
+
+def _listed(sums: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The wheels and source archives among the files that a release has checksums of."""
+    found = {}
+    for name, hashed in sums.items():
+        with contextlib.suppress(InvalidWheelFilename, InvalidSdistFilename):
+            parse = parse_wheel_filename if name.endswith(".whl") else parse_sdist_filename
+            found[name] = (str(parse(name)[0]), hashed)
+    return found
