@@ -35,8 +35,12 @@ class _Release(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """`release 1.2.0 …` is `release run 1.2.0 …`."""
+        return super().parse_args(ctx, self.spelled_out(args))
+
+    def spelled_out(self, args: list[str]) -> list[str]:
+        """The words with the subcommand that they leave out."""
         plain = bool(args) and args[0] not in {*self.commands, "-h", "--help"}
-        return super().parse_args(ctx, ["run", *args] if plain else args)
+        return ["run", *args] if plain else args
 
 
 @click.group("release", cls=_Release)
