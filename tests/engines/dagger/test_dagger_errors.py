@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 from dagger_layers import PLAIN, ROOT
 from dagger_recorder import Chain, Failure, Session, serve_session
-from test_dagger_graph import PINNED, build
+from test_dagger_graph import PINNED, build, plan
 
 from lapstrake.engines.choice import chosen_engine
 from lapstrake.engines.dagger import session as sessions
+from lapstrake.engines.dagger.engine import DaggerEngine
+from lapstrake.engines.dagger.graph import Toolchain
 from lapstrake.errors import UserError
+from lapstrake.report.progress import Plain
 from lapstrake.store.store import Store
 
 
@@ -107,8 +110,15 @@ def test_an_address_where_nobody_answers(
 ) -> None:
     monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
     monkeypatch.setenv("_EXPERIMENTAL_DAGGER_RUNNER_HOST", address)
-    with pytest.raises(UserError, match=f"no Dagger engine answers at {address}: ") as caught:
-        build(store, ROOT)
+
+    def toolchain(*_: object) -> Toolchain:
+        raise AssertionError("a toolchain was made for an engine that isn't there")
+
+    with (
+        Plain() as progress,
+        pytest.raises(UserError, match=f"no Dagger engine answers at {address}: ") as caught,
+    ):
+        DaggerEngine(toolchain).build(plan([ROOT]), store, progress, 1)
     assert "--engine local" in caught.value.hint
 
 

@@ -38,9 +38,11 @@ class DaggerEngine:
         missing, outcomes = missing_layers(plan, store)
         if missing:
             # a build with nothing to do needs no engine, and not even its client
-            from lapstrake.engines.dagger.session import need_sdk
+            from lapstrake.engines.dagger.session import check_engine, need_sdk
 
             need_sdk()
+            # a toolchain may be some time in the making
+            check_engine()
             from lapstrake.engines.dagger.building import Building
 
             toolchain = self._toolchain(store, progress, jobs)

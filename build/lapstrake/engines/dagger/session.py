@@ -44,6 +44,12 @@ def need_sdk() -> None:
         )
 
 
+def check_engine() -> None:
+    """Raise `UserError` where an engine is named and nobody answers there: before it is needed."""
+    if not is_given():
+        _knock(os.environ.get(_RUNNER, ""))
+
+
 def is_given(env: Mapping[str, str] = os.environ) -> bool:
     """Whether we run in a session: under `dagger run` or `dagger api with-session`."""
     return bool(env.get(_PORT))
