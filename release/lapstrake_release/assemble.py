@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from lapstrake.dist import BuiltImage
-from lapstrake.errors import UserError
 from lapstrake.guest.system import SBOM
 from lapstrake_release.facts import FileFacts, ImageFacts, ReleaseFacts
+from lapstrake_release.files import more_files
 from lapstrake_release.job import Job
 from lapstrake_release.phases.build import smoke_facts
 
@@ -33,23 +32,8 @@ def facts_of(job: Job) -> ReleaseFacts:
         wheels=tuple(f for f in files if f.kind == "wheel"),
         sdists=tuple(f for f in files if f.kind == "sdist"),
         smoke=smoke_facts(job),
-        evidence=more_files(job),
+        evidence=more_files(job.definition),
     )
-
-
-def more_files(job: Job) -> tuple[Path, ...]:
-    """The files that `release.files` names, and all in the folders that it names; sorted.
-
-    Raises:
-        UserError: one isn't there.
-    """
-    found: set[Path] = set()
-    for written in job.definition.family.release.files:
-        path = job.definition.root / written.removeprefix("//")
-        if not path.exists():
-            raise UserError(f"there is no {written}", "`release.files` names it")
-        found |= {p for p in path.rglob("*") if p.is_file()} if path.is_dir() else {path}
-    return tuple(sorted(found))
 
 
 def _image(job: Job, image: BuiltImage) -> ImageFacts:

@@ -1,4 +1,4 @@
-"""The wheels and source archives in dist/."""
+"""The files of a release: wheels and source archives in dist/, and what the settings name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from packaging.utils import (
 )
 from packaging.version import Version as Pep440
 
+from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
 from lapstrake_release.evidence.sums import sha256_of
 from lapstrake_release.facts import FileFacts, Kind
@@ -29,6 +30,21 @@ def files_in(dist: Path, version: Version) -> tuple[FileFacts, ...]:
     wheels = [_file(p, "wheel", version) for p in (dist / WHEELS).glob("*.whl")]
     sdists = [_file(p, "sdist", version) for p in (dist / SDISTS).glob("*.tar.gz")]
     return tuple(sorted((*wheels, *sdists), key=lambda f: f.name))
+
+
+def more_files(repo: Repository) -> tuple[Path, ...]:
+    """The files that `release.files` names, and all in the folders that it names; sorted.
+
+    Raises:
+        UserError: one isn't there.
+    """
+    found: set[Path] = set()
+    for written in repo.family.release.files:
+        path = repo.root / written.removeprefix("//")
+        if not path.exists():
+            raise UserError(f"there is no {written}", "`release.files` names it")
+        found |= {p for p in path.rglob("*") if p.is_file()} if path.is_dir() else {path}
+    return tuple(sorted(found))
 
 
 def _file(path: Path, kind: Kind, version: Version) -> FileFacts:

@@ -79,7 +79,7 @@ def cancel(job: Job) -> Ended:
 def _phases(job: Job) -> ReleaseFacts:
     phases: tuple[tuple[str, Callable[[Job], None]], ...] = (
         ("check", check),
-        ("build", build),
+        ("build", _build),
         ("candidates", push_candidates),
         ("wheels", upload_files),
         ("names", give_names),
@@ -91,6 +91,12 @@ def _phases(job: Job) -> ReleaseFacts:
         facts = evidence(job, facts_of(job))
         job.draft = draft(job, facts)
     return facts
+
+
+def _build(job: Job) -> None:
+    """Build, and see that all that goes with it can be made: later it would be too late."""
+    build(job)
+    evidence(job, facts_of(job))
 
 
 def _nothing_begun(job: Job, error: UserError) -> bool:

@@ -82,6 +82,7 @@ def test_killed_at_requests_of_each_phase(stage: Stage, phase: str) -> None:
         check_now(stage.targets, stage.released)
         stage.run()
         check_end(stage.targets, stage.released)
+    print(f"{phase}: {total} requests, {len(wanted)} moments, {killed} kills")
     # the number of requests may differ a little from run to run
     assert killed >= len(wanted) - 2
 

@@ -96,7 +96,12 @@ def no_version(_: Targets, released: Released) -> None:
     commit(released.root, "broken")
 
 
+def no_file(_: Targets, released: Released) -> None:
+    edited(released, lambda r: r.update(files=["//deploy"]))
+
+
 CASES = {
+    "no file": Case(no_file, "there is no //deploy", "release.files"),
     "dirty": Case(dirty, "the checkout is not clean: ", "commit them"),
     "detached": Case(detached, "no branch is checked out (HEAD is detached)", "git switch main"),
     "tagged": Case(tagged, "1.2.0 was released already: tag v1.2.0", "comes next"),

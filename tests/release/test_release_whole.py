@@ -170,3 +170,25 @@ def test_a_project_without_its_wheel_is_refused(targets: Targets, tmp_path: Path
     assert done.returncode == 1
     assert "dist/ has no wheel of fam-other" in done.stderr
     assert targets.uploaded == {}
+
+
+def test_what_no_draft_can_hold_is_refused_before_anything_is_sent(
+    targets: Targets, tmp_path: Path
+) -> None:
+    files = {"files": ["//deploy", "//other/a.yaml"]}
+    released = family(tmp_path / "a", [f"{targets.first.host}/x"], settings=files)
+    for folder in ("deploy", "other"):
+        (released.root / folder).mkdir()
+        (released.root / folder / "a.yaml").write_text(f"{folder}: 1\n")
+    commit(released.root, "deploy files")
+    done = released.run(VERSION, "--prebuilt", env=targets.env)
+    assert done.returncode == 1
+    assert "would both be published as a.yaml" in done.stderr
+    assert targets.first.names == []
+    (released.root / "other/a.yaml").rename(released.root / "other/b.yaml")
+    text = (released.root / "lapstrake.yaml").read_text().replace("a.yaml", "b.yaml")
+    (released.root / "lapstrake.yaml").write_text(text)
+    commit(released.root, "another name")
+    assert released.run(VERSION, "--prebuilt", env=targets.env).returncode == 0
+    sums = (released.dist / "evidence/SHA256SUMS").read_text()
+    assert {"a.yaml", "b.yaml"} <= set(sums.split())

@@ -13,7 +13,7 @@ from lapstrake.registry.client import sha256_of
 from lapstrake.registry.repository import Repository
 from lapstrake_release import worktree
 from lapstrake_release.facts import FileFacts
-from lapstrake_release.files import files_in
+from lapstrake_release.files import files_in, more_files
 from lapstrake_release.history import check_new, read_history
 from lapstrake_release.indexes.client import IndexClient
 from lapstrake_release.indexes.compare import check_beside, check_spelling
@@ -38,6 +38,8 @@ def check(job: Job) -> None:
             check_new(job.version, read_history(job.definition.root))
     with problems.collected():
         planned_names(job)
+    with problems.collected():
+        more_files(job.definition)
     projects: tuple[Project, ...] = ()
     with problems.collected():
         projects = projects_in(job.definition).all
