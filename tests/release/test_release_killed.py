@@ -71,7 +71,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("phase", TALKING)
 def test_killed_at_requests_of_each_phase(stage: Stage, phase: str) -> None:
-    total = _requests(stage, phase)
+    total, seconds = _requests(stage, phase)
     assert total > 2
     # before and after a request are two moments
     wanted = sorted({(2 * total - 1) * n // (MOMENTS - 1) for n in range(MOMENTS)})
@@ -79,17 +79,74 @@ def test_killed_at_requests_of_each_phase(stage: Stage, phase: str) -> None:
     for moment in wanted:
         stage.reset()
         killed += killed_at(stage, phase, moment // 2, after=bool(moment % 2))
-        check_now(stage.targets, stage.released)
-        stage.run()
-        check_end(stage.targets, stage.released)
-    print(f"{phase}: {total} requests, {len(wanted)} moments, {killed} kills")
+        check_and_go_on(stage)
     # the number of requests may differ a little from run to run
     assert killed >= len(wanted) - 2
+    more = MOMENTS - len(wanted)
+    for number in range(more):
+        stage.reset()
+        killed += killed_within(stage, phase, seconds * (number + 0.5) / more)
+        check_and_go_on(stage)
+    print(f"{phase}: {total} requests, {killed} kills, {more} of them by the clock")
 
 
-def _requests(stage: Stage, phase: str) -> int:
-    """How many requests a phase makes in a run that nothing disturbs."""
+@pytest.mark.parametrize("phase", ["build", "draft"])
+def test_killed_within_phases_that_ask_few(stage: Stage, phase: str) -> None:
+    _, seconds = _requests(stage, phase, fresh=True)
+    killed = 0
+    for number in range(MOMENTS):
+        stage.reset()
+        anew(stage)
+        killed += killed_within(stage, phase, seconds * (number + 0.5) / MOMENTS)
+        check_and_go_on(stage)
+    print(f"{phase}: {killed} kills")
+    assert killed > MOMENTS // 2
+
+
+def check_and_go_on(stage: Stage) -> None:
+    """After a kill: what has to hold at once, and once it has come to its end."""
+    check_now(stage.targets, stage.released)
+    stage.run()
+    check_end(stage.targets, stage.released)
+
+
+def anew(stage: Stage) -> None:
+    """Forget also that the wheels were checked."""
+    (stage.released.dist / f"release-{VERSION}.jsonl").unlink()
+
+
+def killed_within(stage: Stage, phase: str, seconds: float) -> bool:
+    """Kill a release some time after a phase has begun; whether it was still running."""
+    with stage.begin() as child:
+        end = time.monotonic() + 60
+        while child.poll() is None and not _is_in(stage, phase) and time.monotonic() < end:
+            time.sleep(0.002)
+        try:
+            child.communicate(timeout=max(seconds, 0.001))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+    wait_for(str(stage.targets.folder / "tmp"))
+    return child.returncode == -signal.SIGKILL
+
+
+def _is_in(stage: Stage, phase: str) -> bool:
+    """Whether the run that goes on now has come to a phase."""
+    try:
+        lines = stage.released.journal()
+    except (OSError, ValueError):
+        return False
+    last = max((n for n, x in enumerate(lines) if x["event"] == "begin"), default=len(lines))
+    own = [x for x in lines[last:] if x["event"] == "phase"]
+    ended = any(x["event"] == "end" for x in lines[last:])
+    return not ended and any(x["phase"] == phase for x in own)
+
+
+def _requests(stage: Stage, phase: str, *, fresh: bool = False) -> tuple[int, float]:
+    """How many requests a phase makes in a run that nothing disturbs, and how long it takes."""
     stage.reset()
+    if fresh:
+        anew(stage)
     count = 0
     counting = threading.Lock()
 
@@ -101,7 +158,8 @@ def _requests(stage: Stage, phase: str) -> int:
     for proxy in stage.targets.proxies:
         proxy.harm = harm
     stage.run()
-    return count
+    over = [x for x in stage.released.journal() if x["event"] == "over" and x["phase"] == phase]
+    return count, float(str(over[-1]["seconds"]))
 
 
 def test_killed_at_moments_of_its_whole_run(stage: Stage) -> None:
