@@ -21,6 +21,8 @@ if ! [ -e "$target" ]; then
 fi
 
 if ! [ -e "$target" ]; then
+    # Node knows no SSL_CERT_FILE
+    export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-${SSL_CERT_FILE:-}}"
     work="$(mktemp -d "$folder/.work-XXXXXX")"
     trap 'rm -rf "$work"' EXIT
     npm pack --silent --cache "$work/npm" --pack-destination "$work" "$package@$version" \
