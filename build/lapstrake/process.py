@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,6 +202,20 @@ def stop_all() -> None:
         children = list(_running)
     for child in children:
         _signal(child, signal.SIGTERM)
+
+
+def end_all(patience: float = 5.0) -> None:
+    """`stop_all`, and see them end; who hasn't in `patience` seconds is killed."""
+    stop_all()
+    with _running_lock:
+        children = list(_running)
+    end = time.monotonic() + patience
+    for child in children:
+        try:
+            child.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(child, signal.SIGKILL)
+            child.wait()
 
 
 def resume() -> None:

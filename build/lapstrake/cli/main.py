@@ -103,7 +103,7 @@ def main() -> None:
     try:
         code = _run()
     except KeyboardInterrupt:
-        process.stop_all()
+        process.end_all()
         console.note("interrupted")
         code = Exit.INTERRUPTED
     sys.stdout.flush()
