@@ -101,10 +101,19 @@ def test_checkouts_leave_no_token_behind(path: Path) -> None:
             assert step["with"]["persist-credentials"] is False
 
 
+def environment(value: object) -> set[str]:
+    """The variables that a workflow, its jobs and its steps set."""
+    if isinstance(value, list):
+        return set().union(*map(environment, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value.get("env") or ()) | environment(list(value.values()))
+
+
 @pytest.mark.parametrize("path", [*WORKFLOWS, ACTION], ids=lambda p: p.name)
 def test_scripts_pass_shellcheck(path: Path, tmp_path: Path) -> None:
+    given = "".join(f"export {name}=x\n" for name in sorted(environment(read(path))))
     for number, step in enumerate(s for s in steps(path) if "run" in s):
         script = tmp_path / f"{number}.sh"
-        given = "".join(f"export {name}=x\n" for name in sorted(step.get("env", {})))
         script.write_text(given + step["run"])
         process.run(["shellcheck", "--shell=bash", script])
