@@ -14,9 +14,9 @@ from packaging.version import Version as Pep440
 
 from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
+from lapstrake.version import Version
 from lapstrake_release.evidence.sums import sha256_of
 from lapstrake_release.facts import FileFacts, Kind
-from lapstrake_release.version import Version
 
 WHEELS, SDISTS = "wheels", "sdists"
 

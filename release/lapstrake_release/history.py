@@ -14,7 +14,7 @@ from typing import Literal
 
 from lapstrake import process
 from lapstrake.errors import UserError
-from lapstrake_release.version import Line, Triple, Version, branch_of, version_or_none
+from lapstrake.version import Line, Triple, Version, branch_of, version_or_none
 
 Step = Literal["dev", "rc", "final", "patch"]
 

@@ -15,12 +15,12 @@ from lapstrake.dist import Build
 from lapstrake.registry.repository import Repository
 from lapstrake.report.progress import Progress
 from lapstrake.share.transfers import all_at_once
+from lapstrake.version import Version
 from lapstrake_release.facts import DraftResult, FileFacts
 from lapstrake_release.journal import Journal
 from lapstrake_release.names import Names as Registry
 from lapstrake_release.places import Place
 from lapstrake_release.targets import Targets
-from lapstrake_release.version import Version
 
 PHASES = ("check", "build", "candidates", "wheels", "names", "draft", "finally")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from lapstrake.definition.repository import Repository
+from lapstrake.projects.build import build
+from lapstrake.projects.find import find_projects
+from lapstrake.projects.model import Project, Projects
+from lapstrake.projects.stamp import stamp
 from lapstrake.store.scratch import temporary_folder
 from lapstrake.store.store import write_staged
 from lapstrake_release.evidence.sums import sha256_of
 from lapstrake_release.files import SDISTS, WHEELS
 from lapstrake_release.job import Job
 from lapstrake_release.journal import Facts
-from lapstrake_release.projects.build import build
-from lapstrake_release.projects.find import find_projects
-from lapstrake_release.projects.model import Project, Projects
-from lapstrake_release.projects.stamp import stamp
 
 
 def projects_in(repo: Repository) -> Projects:

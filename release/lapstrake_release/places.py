@@ -11,7 +11,7 @@ from typing import Literal
 from lapstrake.errors import UserError
 from lapstrake.registry.client import sha256_of
 from lapstrake.registry.repository import Repository
-from lapstrake_release.version import Version, version_or_none
+from lapstrake.version import Version, version_or_none
 
 # What there is to do about a name: nothing; give it; move it from a pre-release; leave it to the
 # release that has it; refuse, since it holds something else for good.

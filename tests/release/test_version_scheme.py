@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from packaging.version import Version as Pep440
 
 from lapstrake.errors import UserError
+from lapstrake.version import Version
 from lapstrake_release.history import History, check_new, next_version
-from lapstrake_release.version import Version
 
 NUMBERS = st.integers(0, 30)
 TRIPLES = st.tuples(NUMBERS, NUMBERS, NUMBERS)

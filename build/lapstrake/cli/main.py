@@ -42,11 +42,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 # Module -> the extra of the distribution that brings it.
 EXTRAS = {
-    "build": "release",
+    "build": "projects",
     "dagger": "dagger",
     "docker": "smoke",
     "github": "release",
-    "tomlkit": "release",
+    "tomlkit": "projects",
     "twine": "release",
 }
 

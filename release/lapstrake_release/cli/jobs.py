@@ -15,11 +15,11 @@ from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
 from lapstrake.report import console
 from lapstrake.report.progress import open_progress
+from lapstrake.version import Version
 from lapstrake_release.job import Job, Options
 from lapstrake_release.journal import Holder, State, open_journal, running, states
 from lapstrake_release.release import cancel
 from lapstrake_release.targets import find_targets
-from lapstrake_release.version import Version
 
 # Seconds that a release gets to end by itself: it may have to wait for a registry.
 _PATIENCE = 120.0

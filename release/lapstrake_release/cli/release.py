@@ -18,6 +18,7 @@ from lapstrake.errors import UserError
 from lapstrake.report import console
 from lapstrake.report.progress import Mode, Progress, open_progress
 from lapstrake.store.store import write_staged
+from lapstrake.version import Version
 from lapstrake_release import preview, summary, worktree
 from lapstrake_release.cli import verify
 from lapstrake_release.cli.jobs import cancel_command, status_command
@@ -27,7 +28,6 @@ from lapstrake_release.phases.check import check
 from lapstrake_release.release import Ended, release
 from lapstrake_release.snapshot import loopback, snapshot_folder
 from lapstrake_release.targets import Targets, find_targets
-from lapstrake_release.version import Version
 
 
 class _Release(click.Group):

@@ -12,11 +12,11 @@ from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
 from lapstrake.report import console
 from lapstrake.report.progress import Mode, open_progress
+from lapstrake.version import Version
 from lapstrake_release.journal import journal_path, read_state
 from lapstrake_release.targets import find_targets
 from lapstrake_release.verify.model import Findings
 from lapstrake_release.verify.run import verify
-from lapstrake_release.version import Version
 
 
 @click.command("verify")

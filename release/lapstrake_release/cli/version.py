@@ -10,8 +10,8 @@ import click
 from lapstrake.definition.load import find_root, load
 from lapstrake.errors import UserError
 from lapstrake.report import console
+from lapstrake.version import Version
 from lapstrake_release.history import History, Step, check_new, next_version, read_history
-from lapstrake_release.version import Version
 
 _STEPS = click.Choice(["dev", "rc", "final", "patch"])
 _SPELLINGS = click.Choice(["ours", "pep440", "semver", "git-tag"])

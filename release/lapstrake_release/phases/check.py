@@ -9,8 +9,10 @@ from lapstrake.cli.common import open_lock
 from lapstrake.dist import Build, read_build
 from lapstrake.errors import UserError
 from lapstrake.plan.make import make_plan
+from lapstrake.projects.model import Project
 from lapstrake.registry.client import sha256_of
 from lapstrake.registry.repository import Repository
+from lapstrake.version import Version
 from lapstrake_release import worktree
 from lapstrake_release.facts import FileFacts
 from lapstrake_release.files import files_in, more_files
@@ -24,8 +26,6 @@ from lapstrake_release.names import Names as Registry
 from lapstrake_release.phases import draft
 from lapstrake_release.places import Names, Place, Verdict, places, verdict
 from lapstrake_release.problems import Problems
-from lapstrake_release.projects.model import Project
-from lapstrake_release.version import Version
 
 
 def check(job: Job) -> None:

@@ -13,15 +13,15 @@ from lapstrake.definition.load import load
 from lapstrake.definition.repository import Repository
 from lapstrake.engines.choice import chosen_engine, open_engine
 from lapstrake.plan.make import make_plan
+from lapstrake.projects.build import build as build_project
+from lapstrake.projects.stamp import stamp
 from lapstrake.report.progress import Progress
 from lapstrake.store.scratch import temporary_folder
 from lapstrake.store.store import Store
+from lapstrake.version import Version
 from lapstrake_release.evidence.sums import sha256_of
 from lapstrake_release.made import projects_in
-from lapstrake_release.projects.build import build as build_project
-from lapstrake_release.projects.stamp import stamp
 from lapstrake_release.verify.model import Findings
-from lapstrake_release.version import Version
 
 PART = "rebuilt"
 

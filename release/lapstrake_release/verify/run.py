@@ -17,6 +17,7 @@ from lapstrake.definition.repository import Repository as Definition
 from lapstrake.dist import read_build
 from lapstrake.errors import UserError
 from lapstrake.report.progress import Progress
+from lapstrake.version import Version
 from lapstrake_release.files import files_in
 from lapstrake_release.job import Registries
 from lapstrake_release.journal import journal_path, read_state
@@ -27,7 +28,6 @@ from lapstrake_release.verify.files import check_files
 from lapstrake_release.verify.images import check_images
 from lapstrake_release.verify.model import Findings
 from lapstrake_release.verify.rebuild import check_rebuild
-from lapstrake_release.version import Version
 
 
 def verify(

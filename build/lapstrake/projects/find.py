@@ -11,8 +11,8 @@ from pathlib import Path
 from packaging.utils import InvalidName, canonicalize_name
 
 from lapstrake.errors import DefinitionError, Problem, UserError, relative_to
-from lapstrake_release.projects.legacy import setup_argument
-from lapstrake_release.projects.model import Project, Projects
+from lapstrake.projects.legacy import setup_argument
+from lapstrake.projects.model import Project, Projects
 
 Json = Mapping[str, object]
 

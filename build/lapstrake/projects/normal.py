@@ -19,8 +19,8 @@ from packaging.version import InvalidVersion
 from packaging.version import Version as Pep440
 
 from lapstrake.errors import UserError
-from lapstrake_release.projects.archive import Member, write_tar, write_zip
-from lapstrake_release.projects.model import Staged
+from lapstrake.projects.archive import Member, write_tar, write_zip
+from lapstrake.projects.model import Staged
 
 _RECORD = ".dist-info/RECORD"
 _CORRUPT = (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError)

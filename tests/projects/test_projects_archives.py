@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from lapstrake.errors import UserError
 from lapstrake.layers.wheel_archive import Archive
-from lapstrake_release.projects.archive import write_tar, write_zip
-from lapstrake_release.projects.model import Project, Staged
-from lapstrake_release.projects.normal import normal_sdist, normal_wheel
-from lapstrake_release.version import Version
+from lapstrake.projects.archive import write_tar, write_zip
+from lapstrake.projects.model import Project, Staged
+from lapstrake.projects.normal import normal_sdist, normal_wheel
+from lapstrake.version import Version
 
 INFO = b"Metadata-Version: 2.1\nName: thing\nVersion: 1.2.0\n"
 

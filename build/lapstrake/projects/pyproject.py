@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from tomlkit.exceptions import ParseError
 
 from lapstrake.errors import UserError
-from lapstrake_release.projects.model import Bound
-from lapstrake_release.version import Version
+from lapstrake.projects.model import Bound
+from lapstrake.version import Version
 
 Table = MutableMapping[str, object]
 

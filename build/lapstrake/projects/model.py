@@ -8,7 +8,7 @@ from typing import Literal
 
 from packaging.utils import canonicalize_name
 
-from lapstrake_release.version import Version
+from lapstrake.version import Version
 
 # How a stamped project bounds what it requires of its own family: just this version, this
 # version up to the next minor one, or as the project says.

@@ -18,12 +18,12 @@ import pytest
 import uv
 
 from lapstrake.errors import UserError
-from lapstrake_release.projects.archive import source_archive
-from lapstrake_release.projects.build import build
-from lapstrake_release.projects.find import find_projects, read_project
-from lapstrake_release.projects.model import Built
-from lapstrake_release.projects.stamp import stamp
-from lapstrake_release.version import Version
+from lapstrake.projects.archive import source_archive
+from lapstrake.projects.build import build
+from lapstrake.projects.find import find_projects, read_project
+from lapstrake.projects.model import Built
+from lapstrake.projects.stamp import stamp
+from lapstrake.version import Version
 from support.gitrepo import git, repository
 from support.pyprojects import BACKENDS, HATCHLING, SETUP_PY, Files
 

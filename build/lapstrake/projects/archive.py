@@ -13,8 +13,8 @@ import deflate
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import FIXED_MTIME
 from lapstrake.layers.tarheader import END, Entry, header, padding
+from lapstrake.projects.model import Staged
 from lapstrake.store.store import write_staged
-from lapstrake_release.projects.model import Staged
 
 _LEVEL = 9
 # gzip: deflate, no name, no time, no hint, an unknown system

@@ -10,14 +10,14 @@ from packaging.utils import canonicalize_name
 
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.projects.files import copy_files, project_files, set_times
+from lapstrake.projects.find import Json, build_requires, read_pyproject, table_at
+from lapstrake.projects.legacy import setup_argument, stamp_setup_cfg, stamp_setup_py
+from lapstrake.projects.model import Bound, Project, Projects, Staged
+from lapstrake.projects.pyproject import stamp_pyproject
+from lapstrake.projects.source import DECLARED_NAMES, NAMES, stamp_module
 from lapstrake.store.scratch import claimed_folder
-from lapstrake_release.projects.files import copy_files, project_files, set_times
-from lapstrake_release.projects.find import Json, build_requires, read_pyproject, table_at
-from lapstrake_release.projects.legacy import setup_argument, stamp_setup_cfg, stamp_setup_py
-from lapstrake_release.projects.model import Bound, Project, Projects, Staged
-from lapstrake_release.projects.pyproject import stamp_pyproject
-from lapstrake_release.projects.source import DECLARED_NAMES, NAMES, stamp_module
-from lapstrake_release.version import Version
+from lapstrake.version import Version
 
 # Plug-ins of setuptools that take a version from git, and where that isn't, as in a source
 # archive, from PKG-INFO. They also write it into modules, which a stated version would prevent.

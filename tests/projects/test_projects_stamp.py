@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from lapstrake.errors import DefinitionError, UserError
-from lapstrake_release.projects.archive import source_archive
-from lapstrake_release.projects.files import project_files
-from lapstrake_release.projects.find import find_projects, read_project
-from lapstrake_release.projects.model import Staged
-from lapstrake_release.projects.stamp import stamp
-from lapstrake_release.version import Version
+from lapstrake.projects.archive import source_archive
+from lapstrake.projects.files import project_files
+from lapstrake.projects.find import find_projects, read_project
+from lapstrake.projects.model import Staged
+from lapstrake.projects.stamp import stamp
+from lapstrake.version import Version
 from support.gitrepo import git, repository, write_files
 from support.pyprojects import (
     BACKENDS,

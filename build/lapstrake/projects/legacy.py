@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from lapstrake_release.projects.source import Edit, apply_edits, place_of
+from lapstrake.projects.source import Edit, apply_edits, place_of
 
 
 def setup_argument(folder: Path, name: str) -> str | None:

@@ -24,12 +24,12 @@ from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.fetch.indexes import Indexes, read_indexes
 from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.projects.files import set_times
+from lapstrake.projects.model import Built, Staged
+from lapstrake.projects.normal import normal_sdist, normal_wheel
+from lapstrake.projects.offline import without_network
 from lapstrake.redact import is_secret_name, redact
 from lapstrake.store.scratch import temporary_folder
-from lapstrake_release.projects.files import set_times
-from lapstrake_release.projects.model import Built, Staged
-from lapstrake_release.projects.normal import normal_sdist, normal_wheel
-from lapstrake_release.projects.offline import without_network
 
 # Settings of uv's that would lead to another environment than the build's.
 _STEERING = ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV", "UV_TARGET")
