@@ -152,8 +152,13 @@ class Names(RegistryClient):
             if answer.status_code == 404:
                 return
             yield answer.json()
-            more = _NEXT.search(answer.headers.get("Link", ""))
-            place = answer.url.join(more[1]) if more else None
+            place = self.next_page(answer)
+
+    @staticmethod
+    def next_page(answer: httpx.Response) -> httpx.URL | None:
+        """Where the list that an answer begins goes on; None where that was all."""
+        more = _NEXT.search(answer.headers.get("Link", ""))
+        return answer.url.join(more[1]) if more else None
 
 
 def _decoy(job: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from lapstrake.definition.fields import image_name
 from lapstrake.definition.models import RunSpec, Service
 from lapstrake.definition.repository import ImageDef, Repository
-from lapstrake.errors import Problem
+from lapstrake.errors import DefinitionError, Problem
 
 # Ours in every image: SSH's service and port, and the folders of the system layer.
 RESERVED_SERVICE = "sshd"
@@ -26,6 +26,7 @@ def check_repository(repo: Repository, *, unread: bool = False) -> list[Problem]
         problems += [p for i in repo.images.values() for p in _check_references(repo, i)]
     if not problems and not unread:
         problems += _check_whole(repo)
+        problems += _check_projects(repo)
     return problems
 
 
@@ -33,6 +34,7 @@ def _check_image(repo: Repository, image: ImageDef) -> Iterator[Problem]:
     yield from _check_name(image)
     yield from _check_services(image)
     yield from _check_files(repo, image)
+    yield from _check_project(repo, image)
     spec = image.spec
     if spec.root is not None and spec.extends is not None:
         yield image.problem("an image has either a root or extends another", "extends")
@@ -89,6 +91,32 @@ def _check_files(repo: Repository, image: ImageDef) -> Iterator[Problem]:
             yield image.problem(f"{file.source!r} leaves the repository", "files", index, "from")
         elif not path.exists():
             yield image.problem(f"there is no {repo.relative(path)}", "files", index, "from")
+
+
+def _check_project(repo: Repository, image: ImageDef) -> Iterator[Problem]:
+    if image.spec.python.project is None:
+        return
+    # what most definitions do without
+    from lapstrake.projects.find import is_project
+
+    folder = repo.path(image, image.spec.python.project)
+    if not folder.resolve().is_relative_to(repo.root.resolve()):
+        text = f"{image.spec.python.project!r} leaves the repository"
+        yield image.problem(text, "python", "project")
+    elif not is_project(folder):
+        text = f"{repo.relative(folder)} has no Python project"
+        hint = "it needs a pyproject.toml with [build-system] and [project]"
+        yield image.problem(text, "python", "project", hint=hint)
+
+
+def _check_projects(repo: Repository) -> list[Problem]:
+    """The projects as a whole: they can be read, and no two have one name."""
+    if repo.has_projects:
+        try:
+            assert repo.projects is not None
+        except DefinitionError as error:
+            return list(error.problems)
+    return []
 
 
 def _check_references(repo: Repository, image: ImageDef) -> Iterator[Problem]:

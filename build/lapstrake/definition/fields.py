@@ -34,6 +34,8 @@ _REFERENCE = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
+_GITHUB = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
 _REGISTRY = re.compile(
     r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
     r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
@@ -152,6 +154,15 @@ def web_address(value: str) -> str:
     return value
 
 
+def github_name(value: str) -> str:
+    """A person's login on GitHub, or a team as OWNER/TEAM; a leading @ is left out."""
+    name = value.removeprefix("@")
+    if not _GITHUB.fullmatch(name):
+        msg = f"{value!r} is no login on GitHub, nor a team (OWNER/TEAM)"
+        raise ValueError(msg)
+    return name
+
+
 def file_mode(value: object) -> object:
     """A file mode, in octal as chmod takes it: `"0755"`, `755` or YAML's own `0755`."""
     if isinstance(value, str | int) and not isinstance(value, bool):
@@ -201,6 +212,7 @@ RegistryPlace = Annotated[
     str, AfterValidator(registry_place), _text("a registry, as HOST[:PORT][/PATH]")
 ]
 WebAddress = Annotated[str, AfterValidator(web_address), _text("an http(s) address")]
+GithubName = Annotated[str, AfterValidator(github_name), _text("a GitHub login or OWNER/TEAM")]
 FileMode = Annotated[
     int,
     BeforeValidator(file_mode),

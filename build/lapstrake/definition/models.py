@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lapstrake.definition.fields import (
     ByteSize,
@@ -16,6 +16,7 @@ from lapstrake.definition.fields import (
     EnvName,
     EnvValue,
     FileMode,
+    GithubName,
     ImageName,
     ImagePath,
     ImageReference,
@@ -26,12 +27,8 @@ from lapstrake.definition.fields import (
     VersionText,
     WebAddress,
 )
-
-
-class Part(BaseModel):
-    """What all parts have in common: unknown keys are errors, values don't change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from lapstrake.definition.part import Part
+from lapstrake.definition.qa import QaSpec
 
 
 class FamilyPython(Part):
@@ -161,6 +158,7 @@ class Family(Part):
     layers: Layering = Field(default=Layering(), description="see `layers` below")
     dagger: DaggerSpec = Field(default=DaggerSpec(), description="see `dagger` below")
     release: ReleaseSpec = Field(default=ReleaseSpec(), description="see `release` below")
+    qa: QaSpec = Field(default=QaSpec(), description="see `qa` below")
 
 
 class RootSpec(Part):
@@ -211,6 +209,12 @@ class PythonSpec(Part):
     requirements: list[RequirementText] = Field(default=[], description="what is to be installed")
     constraints: list[RequirementText] = Field(
         default=[], description="bounds on what is installed, for this image's sake"
+    )
+    project: RepositoryPath | None = Field(
+        default=None,
+        description="the folder of a Python project of this repository, below this file's folder "
+        "or, with `//`, below the top (`//.` is the top); it is built to a wheel, and installed "
+        "with what it requires",
     )
 
 
@@ -320,6 +324,11 @@ class Image(Part):
 
     name: ImageName | None = Field(default=None, description="by default the folder's name")
     description: str = Field(default="", description="one sentence; becomes an OCI annotation")
+    owners: list[GithubName] = Field(
+        default=[],
+        description="GitHub logins, or OWNER/TEAM: whose the bugs of its tests are; by default "
+        "those of the image below",
+    )
     extends: ImageName | None = Field(
         default=None, description="the image that lies below; runtimes extend the family's slim"
     )

@@ -18,7 +18,7 @@ _Schema = dict[str, Any]
 _HEAD = """\
 # The YAML files
 
-Written from the models in `build/lapstrake/definition/models.py` by `make docs`.
+Written from the models in `build/lapstrake/definition/` by `make docs`.
 
 Editors complete and check these files with the JSON Schema that `lapstrake schema family`,
 `lapstrake schema image` and `lapstrake schema runtime` print. An unknown key, a wrong type or a

@@ -11,6 +11,7 @@ from typing import Literal
 from lapstrake.definition.models import Family, Image
 from lapstrake.definition.source import Source
 from lapstrake.errors import Problem, UserError, relative_to
+from lapstrake.projects.model import Project, Projects
 
 FAMILY_FILE = "lapstrake.yaml"
 Kind = Literal["image", "runtime"]
@@ -96,6 +97,33 @@ class Repository:
         return frozenset(
             n for n in self.images if not any(i.spec.optional for i in self.ancestry(n))
         )
+
+    @cached_property
+    def projects(self) -> Projects:
+        """The Python projects: the core's, those of the runtimes, and those that images name.
+
+        Raises:
+            DefinitionError: with every project that can't be read or has no version.
+        """
+        from lapstrake.projects.find import find_projects
+
+        core = self.family.release.python.core.removeprefix("//")
+        named = [f for i in self.images.values() if (f := self._project_folder(i)) is not None]
+        return find_projects(self.root, core, self.family.runtimes.removeprefix("//"), named)
+
+    @property
+    def has_projects(self) -> bool:
+        """Whether some image has a Python project of this repository."""
+        return any(i.spec.python.project is not None for i in self.images.values())
+
+    def project(self, image: ImageDef) -> Project | None:
+        """The Python project that an image's own file names."""
+        folder = self._project_folder(image)
+        return None if folder is None else self.projects.at(folder)
+
+    def _project_folder(self, image: ImageDef) -> Path | None:
+        written = image.spec.python.project
+        return None if written is None else self.path(image, written)
 
     def path(self, image: ImageDef, written: str) -> Path:
         """A path as an image's file writes it: below its folder, or with `//` below the top."""

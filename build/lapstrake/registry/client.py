@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, TypeVar
@@ -92,10 +92,16 @@ class RegistryClient:
         """
         return self._patiently(lambda: self._get_manifest(reference))
 
-    def put_manifest(self, reference: str, data: bytes, media_type: str = MANIFEST) -> None:
-        """Give a tag (or the digest) a manifest, whose blobs are there already."""
+    def put_manifest(
+        self, reference: str, data: bytes, media_type: str = MANIFEST
+    ) -> Mapping[str, str]:
+        """Give a tag (or the digest) a manifest, whose blobs are there already.
 
-        def put() -> None:
+        Returns:
+            The headers of the registry's answer, by name in any case.
+        """
+
+        def put() -> Mapping[str, str]:
             url = f"{self.repository.url}/manifests/{reference}"
             headers = {"Content-Type": media_type}
             answer = self._http.put(url, content=data, headers=headers, auth=self._auth)
@@ -103,8 +109,9 @@ class RegistryClient:
                 # Docker's registry says so while another push rewrites its link to a blob
                 raise _Passing(_reason(answer))
             self._check(answer, {201})
+            return answer.headers
 
-        self._patiently(put)
+        return self._patiently(put)
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has a blob."""

@@ -1,0 +1,18 @@
+"""What scanners find in images: read from their JSON, judged, kept beside the image's digest."""
+
+from __future__ import annotations
+
+from lapstrake_release.scan.judge import Judged, judge
+from lapstrake_release.scan.model import KIND, Finding, Findings
+from lapstrake_release.scan.store import latest, latest_of_all, store
+
+__all__ = [
+    "KIND",
+    "Finding",
+    "Findings",
+    "Judged",
+    "judge",
+    "latest",
+    "latest_of_all",
+    "store",
+]

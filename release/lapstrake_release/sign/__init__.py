@@ -1,0 +1,1 @@
+"""Signatures and attestations of images, by cosign or by GitHub."""
