@@ -20,6 +20,7 @@ from bench.dagger import measure_dagger
 from bench.docker import find_client
 from bench.figures import HEAD, Figure, describe_machine, rows, write_results
 from bench.many import measure_plan, measure_start
+from bench.release import measure_release
 from bench.setting import TOP, Setting, say
 from bench.wheels import measure_wheels
 from lapstrake import process
@@ -30,6 +31,7 @@ ALONE = {
     "start": measure_start,
     "plan": measure_plan,
     "wheels": measure_wheels,
+    "release": measure_release,
     "dagger": measure_dagger,
 }
 PARTS = (*ALONE, *family.PARTS)
@@ -55,6 +57,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="measure everything once")
     parser.add_argument("--out", type=Path, default=TOP / "bench/results", metavar="FOLDER")
     return parser.parse_args(arguments)
+
+
+def _needs_docker(asked: argparse.Namespace) -> bool:
+    return "release" in asked.only or bool(asked.only & set(family.PARTS) and asked.variants)
 
 
 def _listed(known: Sequence[str]) -> Callable[[str], frozenset[str]]:
@@ -87,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     with tempfile.TemporaryDirectory(prefix="lapstrake-bench-") as folder:
         work = Path(folder)
-        client = find_client(work) if asked.only & set(family.PARTS) and asked.variants else ""
+        client = find_client(work) if _needs_docker(asked) else ""
         setting = Setting(uuid.uuid4().hex[:8], work, client, asked.quick)
         machine = describe_machine(client)
         variants = [v for v in family.LABELS if v in asked.variants]
