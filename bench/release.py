@@ -33,6 +33,7 @@ build-backend = "setuptools.build_meta"
 name = "lapstrake-bench"
 version = "0.1.0.dev0"
 description = "What the benchmark releases beside the images"
+readme = "README.md"
 requires-python = ">=3.9"
 
 [tool.setuptools]
@@ -63,7 +64,7 @@ def measure_release(setting: Setting) -> list[Figure]:
         # builds and tests all of it, and publishes to loopback servers of its own
         lapstrake("release", _VERSION, "--snapshot", "--dist", dist, repository=repository)
         took = {OWN: _released(repository, dist), BY_HAND: _by_hand(setting, dist, hand)}
-        sent = {OWN: own.registry.size(), BY_HAND: hand.registry.size()}
+        sent = {OWN: float(own.registry.size()), BY_HAND: float(hand.registry.size())}
     bound = Goal(4, BY_HAND)
     return [
         Figure("release of what is built: images and a wheel", "s", took, (bound,)),
@@ -81,6 +82,7 @@ def _repository(into: Path) -> Path:
     """The family with a core project, all of it committed."""
     copy_repository(into)
     (into / "pyproject.toml").write_text(_PROJECT)
+    (into / "README.md").write_text("# What the benchmark releases beside the images\n")
     (into / "lapstrake_bench.py").write_text('"""A module."""\n')
     return into
 
