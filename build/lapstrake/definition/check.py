@@ -6,9 +6,11 @@ import functools
 from collections.abc import Callable, Iterator
 
 from lapstrake.definition.fields import image_name
+from lapstrake.definition.inherit import data_problems
 from lapstrake.definition.models import RunSpec, Service
-from lapstrake.definition.repository import ImageDef, Repository
-from lapstrake.errors import DefinitionError, Problem
+from lapstrake.definition.repository import FAMILY_FILE, ImageDef, Repository
+from lapstrake.definition.source import read_source
+from lapstrake.errors import DefinitionError, Problem, UserError
 
 # Ours in every image: SSH's service and port, and the folders of the system layer.
 RESERVED_SERVICE = "sshd"
@@ -110,13 +112,23 @@ def _check_project(repo: Repository, image: ImageDef) -> Iterator[Problem]:
 
 
 def _check_projects(repo: Repository) -> list[Problem]:
-    """The projects as a whole: they can be read, and no two have one name."""
-    if repo.has_projects:
-        try:
-            assert repo.projects is not None
-        except DefinitionError as error:
-            return list(error.problems)
-    return []
+    """The projects as a whole: they can be read, and the family's version stamped into them."""
+    if not repo.has_projects:
+        return []
+    from lapstrake.version import Version
+
+    problems: list[Problem] = []
+    try:
+        Version.parse(repo.family.version)
+    except UserError as error:
+        line = read_source(repo.root / FAMILY_FILE, FAMILY_FILE).line("version")
+        text = f"the projects in images can't have this version: {error.message}"
+        problems.append(Problem(FAMILY_FILE, line, text, error.hint))
+    try:
+        _ = repo.projects
+    except DefinitionError as error:
+        problems += error.problems
+    return problems
 
 
 def _check_references(repo: Repository, image: ImageDef) -> Iterator[Problem]:
@@ -193,6 +205,7 @@ def _check_whole(repo: Repository) -> list[Problem]:
             text = f"unites {bad}, which shares no image below with it"
             problems.append(image.problem(text, "runtimes"))
             continue
+        problems += data_problems(repo, image)
         services = inherited_services(repo, image.name)
         problems += port_clashes(services, functools.partial(_same_line, image), image)
         mains = [s.name for s in services if s.main]

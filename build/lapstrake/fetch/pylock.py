@@ -44,12 +44,12 @@ class Package:
 
 
 def read_pylock(text: str) -> tuple[Package, ...]:
-    """The packages, sorted by name.
+    """The packages, sorted by name; without those that are folders of this machine.
 
     Raises:
         UserError: a package is no wheel and no source archive of an index.
     """
-    packages = tomllib.loads(text).get("packages", [])
+    packages = [p for p in tomllib.loads(text).get("packages", []) if "directory" not in p]
     return tuple(sorted((_package(p) for p in packages), key=lambda p: p.name))
 
 

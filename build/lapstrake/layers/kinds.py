@@ -19,8 +19,9 @@ from lapstrake.lock.model import Deb, Wheel
 Json = dict[str, object]
 
 # Raised whenever the bytes that a kind's builder writes change for the same inputs; `bytecode` is
-# what wheels' modules are compiled to, and goes with `wheels`.
-RECIPES = {"root": 2, "run": 1, "wheels": 3, "files": 1, "copy": 1, "bytecode": 2}
+# what wheels' modules are compiled to, and goes with `wheels`, as does `own`: what the
+# repository's own projects are built to.
+RECIPES = {"root": 2, "run": 1, "wheels": 3, "files": 1, "copy": 1, "bytecode": 2, "own": 1}
 
 # The modification time of what comes from wheels and from the repository: neither carries one
 # that two machines agree on, and a zip can hold none before 1980.
@@ -126,12 +127,14 @@ class Run(Layer):
 class BuiltWheel:
     """A wheel that is first built from a source archive, in `root`'s own Python.
 
-    `tools` are the wheels that its build backend needs.
+    `tools` are the wheels that its build backend needs. `own` is one of the repository's own
+    projects, which no index has: it is built to a wheel and a source archive that are released.
     """
 
     source: Wheel
     tools: tuple[Wheel, ...]
     root: tuple[Layer, ...]
+    own: bool = False
 
     @property
     def name(self) -> str:
@@ -140,11 +143,17 @@ class BuiltWheel:
 
     def inputs(self) -> Json:
         """The archive, what builds it, and where."""
-        return {
+        found: Json = {
             "source": self.source.sha256,
             "tools": sorted(t.sha256 for t in self.tools),
             "root": [layer.id for layer in self.root],
         }
+        return {**found, "own": RECIPES["own"]} if self.own else found
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits: what the cache keeps by what is built."""
+        return digest_of(self.inputs())
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,12 @@ from lapstrake.definition.repository import FAMILY_FILE, Repository
 from lapstrake.lock.inputs import Part, lock_inputs
 from lapstrake.lock.model import LOCK_NAME, Lock
 
+# parts of which nothing but that they are new needs to be said
+_WHOLE = {"wheels": "the image", "project": "it"}
+
 # what the entries of a part's list are called
 _ENTRIES = {
+    "build": "what builds it:",
     "components": "component",
     "constraints": "constraint",
     "overrides": "override",
@@ -27,7 +31,7 @@ def stale(repo: Repository, lock: Lock) -> list[str]:
     wanted = lock_inputs(repo)
     reasons: list[str] = []
     for key in sorted({*wanted, *lock.inputs}):
-        label = _label(repo, key)
+        label = _label(repo, key, wanted.get(key) or lock.inputs[key])
         if key not in lock.inputs:
             reasons += _new(label, key, wanted[key])
         elif key not in wanted:
@@ -42,9 +46,11 @@ def stale_hint() -> str:
     return f"`lapstrake lock` brings {LOCK_NAME} up to date"
 
 
-def _label(repo: Repository, key: str) -> str:
-    """The part as the user knows it: an image's folder, or the family's file."""
-    name = key.partition(" ")[2]
+def _label(repo: Repository, key: str, part: Part) -> str:
+    """The part as the user knows it: an image's or a project's folder, or the family's file."""
+    kind, _, name = key.partition(" ")
+    if kind == "project":
+        return f"the project in {part.get('folder')}"
     if not name:
         return FAMILY_FILE
     image = repo.images.get(name)
@@ -53,13 +59,15 @@ def _label(repo: Repository, key: str) -> str:
 
 def _new(label: str, key: str, part: Part) -> list[str]:
     kind = key.partition(" ")[0]
-    if kind == "wheels":
-        return [f"{label}: the image is new"]
+    if kind in _WHOLE:
+        return [f"{label}: {_WHOLE[kind]} is new"]
     return [f"{label}: {r}" for r in _differences({}, part)] or [f"{label}: {kind} is new"]
 
 
 def _gone(repo: Repository, label: str, key: str, wanted: dict[str, Part]) -> list[str]:
     kind, _, name = key.partition(" ")
+    if kind == "project":
+        return [f"{label}: no image has it any more"]
     if f"wheels {name}" not in wanted or name not in repo.images:
         return [f"{label}: the image is gone"]
     return [f"{label}: {kind} is gone"]
@@ -72,6 +80,8 @@ def _differences(old: Part, new: Part) -> Iterator[str]:
             continue
         if isinstance(before or [], list) and isinstance(after or [], list):
             yield from _entries(_ENTRIES.get(key, key.removesuffix("s")), before, after)
+        elif key == "dynamic":
+            yield "what its backend finds requirements in changed"
         else:
             yield f"{key} was {_said(before)}, is {_said(after)}"
 

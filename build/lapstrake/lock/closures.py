@@ -29,6 +29,7 @@ def closures(demand: Demand, pins: Mapping[str, str], uv: Uv) -> dict[str, tuple
         uv: set to the resolution's target.
     """
     bounds = [f"{name}=={version}" for name, version in sorted(pins.items())]
+    bounds += demand.local
     asked = {n: tuple(w.text for w in demand.of([n])) for n in demand.images}
     distinct = sorted({texts for texts in asked.values() if texts})
     with ThreadPoolExecutor(_PROCESSES) as pool:

@@ -27,12 +27,14 @@ class Demand:
         name: `family`, or the runtime set apart.
         members: the images whose wheels come from it, sorted.
         images: members and the images below them, sorted: those that have closures.
+        local: constraints by which the repository's own projects are found where they lie.
     """
 
     repo: Repository
     name: str
     members: tuple[str, ...]
     images: tuple[str, ...]
+    local: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> tuple[Wanted, ...]:
@@ -45,7 +47,7 @@ class Demand:
         found = list(self.repo.family.python.constraints)
         for name in self.images:
             found += self.repo.images[name].spec.python.constraints
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys((*found, *self.local)))
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ class Demand:
 
     def of(self, names: Iterable[str]) -> tuple[Wanted, ...]:
         """The requirements of some images alone (not of what lies below them)."""
-        return tuple(w for n in names for w in wanted(self.repo.images[n]))
+        return tuple(w for n in names for w in wanted(self.repo, self.repo.images[n]))
 
     def parts(self, name: str) -> tuple[str, ...]:
         """An image, all below it and all that it unites: whose requirements it has."""
@@ -62,12 +64,16 @@ class Demand:
         return (*below, *self.repo.united(name))
 
 
-def wanted(image: ImageDef) -> tuple[Wanted, ...]:
-    """The image's own requirements."""
-    return tuple(
-        Wanted(text, image.name, f"{image.source.name}:{image.line('python', 'requirements', i)}")
-        for i, text in enumerate(image.spec.python.requirements)
-    )
+def wanted(repo: Repository, image: ImageDef) -> tuple[Wanted, ...]:
+    """The image's own requirements, its project first."""
+    found = []
+    if (project := repo.project(image)) is not None:
+        where = f"{image.source.name}:{image.line('python', 'project')}"
+        found.append(Wanted(project.name, image.name, where))
+    for i, text in enumerate(image.spec.python.requirements):
+        where = f"{image.source.name}:{image.line('python', 'requirements', i)}"
+        found.append(Wanted(text, image.name, where))
+    return tuple(found)
 
 
 def demands(repo: Repository) -> tuple[Demand, ...]:
@@ -88,4 +94,5 @@ def _demand(repo: Repository, name: str, members: list[str]) -> Demand:
 def has_python(repo: Repository, name: str) -> bool:
     """Whether an image, or one below it or united by it, has a requirement."""
     names = [*(i.name for i in repo.ancestry(name)), *repo.united(name)]
-    return any(repo.images[n].spec.python.requirements for n in names)
+    specs = (repo.images[n].spec.python for n in names)
+    return any(s.requirements or s.project is not None for s in specs)

@@ -23,6 +23,11 @@ def lock_inputs(repo: Repository) -> dict[str, Part]:
         if image.spec.apt:
             found.update([apt_part(repo, image)])
         found.update([wheels_part(repo, image)])
+    if repo.has_projects:
+        # what most definitions do without
+        from lapstrake.lock.projects import project_part, reached
+
+        found.update(project_part(repo, name, states) for name, states in reached(repo).items())
     return dict(sorted(found.items()))
 
 
@@ -47,7 +52,9 @@ def apt_part(repo: Repository, image: ImageDef) -> tuple[str, Part]:
 
 def wheels_part(repo: Repository, image: ImageDef) -> tuple[str, Part]:
     """The key and the inputs of an image's Python packages."""
+    project = repo.project(image)
     return f"wheels {image.name}", {
+        **({"project": project.name} if project else {}),
         "requirements": sorted(set(image.spec.python.requirements)),
         "constraints": sorted(set(image.spec.python.constraints)),
         "extends": image.extends,

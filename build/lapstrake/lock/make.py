@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from functools import cache
 from typing import Literal
@@ -17,11 +18,13 @@ from lapstrake.lock.demand import Demand, demands
 from lapstrake.lock.file import read_lock, write_lock
 from lapstrake.lock.images import lock_images
 from lapstrake.lock.inputs import lock_inputs
-from lapstrake.lock.model import Lock, Resolution
+from lapstrake.lock.model import Lock, LockedProject, Resolution
 from lapstrake.lock.os import OsPackages, lock_os
+from lapstrake.lock.projects import ProjectTools, local_constraints, staged_projects
 from lapstrake.lock.pulled import System, read_system
 from lapstrake.lock.target import target_of
-from lapstrake.lock.wheels import resolve
+from lapstrake.lock.wheels import Upgrade, resolve
+from lapstrake.projects.model import Staged
 
 __all__ = ["make_lock", "read_lock", "write_lock"]
 
@@ -63,13 +66,19 @@ def make_lock(
         return system((image.spec.root.image if image.spec.root else None) or "")
 
     packages = lock_os(repo, old, system_of, upgrade=anew, snapshot=snapshot, progress=progress)
+    names = _normal(upgrade or set())
+    with staged_projects(repo) as staged:
+        resolutions = _resolutions(repo, old, packages, names, staged, progress)
+        projects = _projects(repo, old, resolutions, names, staged, progress)
+    _check_upgraded(names, resolutions, projects)
     return Lock(
         platform=platform,
         epoch=_epoch(old, packages),
         roots=dict(sorted(packages.roots.items())),
         apt=dict(sorted(packages.apt.items())),
         images=images,
-        resolutions=_resolutions(repo, old, packages, upgrade or set(), progress),
+        resolutions=resolutions,
+        projects=projects,
         inputs=lock_inputs(repo),
     )
 
@@ -93,28 +102,60 @@ def _resolutions(
     repo: Repository,
     old: Lock | None,
     packages: OsPackages,
-    upgrade: set[str] | Literal["all"],
+    upgrade: Upgrade,
+    staged: Mapping[str, Staged],
     progress: Callable[[str], None],
 ) -> dict[str, Resolution]:
-    asked = demands(repo)
-    names: set[str] | Literal["all"] = (
-        "all" if upgrade == "all" else {str(canonicalize_name(n)) for n in upgrade}
-    )
-    found = {d.name: _resolution(d, old, packages, names, progress) for d in asked}
-    if names != "all":
-        having = {w.name for r in found.values() for w in (*r.wheels, *r.build)}
-        if unknown := sorted(set(names) - having):
-            raise UserError(
-                f"no image needs {', '.join(unknown)}", "--upgrade takes names of locked packages"
-            )
-    return found
+    local = local_constraints(staged)
+    asked = [replace(demand, local=local) for demand in demands(repo)]
+    return {d.name: _resolution(d, old, packages, upgrade, progress) for d in asked}
+
+
+def _projects(
+    repo: Repository,
+    old: Lock | None,
+    resolutions: Mapping[str, Resolution],
+    upgrade: Upgrade,
+    staged: Mapping[str, Staged],
+    progress: Callable[[str], None],
+) -> dict[str, LockedProject]:
+    """What builds the projects that some image has, each once for the whole family."""
+    wanted = lock_inputs(repo)
+    keys = {name: f"project {name}" for name in staged}
+    same = {n for n, key in keys.items() if old and old.inputs.get(key) == wanted.get(key)}
+    tools = ProjectTools(old, same, upgrade, progress)
+    found: dict[str, LockedProject] = {}
+    for resolution in resolutions.values():
+        having = {name for closure in resolution.closures.values() for name in closure}
+        for name in sorted(having & staged.keys() - found.keys()):
+            found[name] = tools.of(staged[name], resolution, repo.family.platform)
+    return dict(sorted(found.items()))
+
+
+def _normal(upgrade: Upgrade) -> Upgrade:
+    return "all" if upgrade == "all" else {str(canonicalize_name(n)) for n in upgrade}
+
+
+def _check_upgraded(
+    upgrade: Upgrade,
+    resolutions: Mapping[str, Resolution],
+    projects: Mapping[str, LockedProject],
+) -> None:
+    if upgrade == "all":
+        return
+    having = {w.name for r in resolutions.values() for w in (*r.wheels, *r.build)}
+    having |= {w.name for p in projects.values() for w in p.build}
+    if unknown := sorted(set(upgrade) - having):
+        raise UserError(
+            f"no image needs {', '.join(unknown)}", "--upgrade takes names of locked packages"
+        )
 
 
 def _resolution(
     demand: Demand,
     old: Lock | None,
     packages: OsPackages,
-    upgrade: set[str] | Literal["all"],
+    upgrade: Upgrade,
     progress: Callable[[str], None],
 ) -> Resolution:
     before = old.resolutions.get(demand.name) if old else None
@@ -122,7 +163,7 @@ def _resolution(
     if old is not None and before is not None and _is_same(demand, old):
         same_target = (before.python, before.glibc) == (target.minor, target.glibc)
         named = {w.name for w in (*before.wheels, *before.build)}
-        if same_target and upgrade != "all" and not upgrade & named:
+        if same_target and upgrade != "all" and not set(upgrade) & named:
             return before
     uv = Uv(target, demand.repo.root)
     return resolve(demand, before, upgrade, uv, progress)
@@ -133,6 +174,7 @@ def _is_same(demand: Demand, old: Lock) -> bool:
     wanted = lock_inputs(demand.repo)
     keys = ["python", *(f"wheels {name}" for name in demand.images)]
     keys += [f"wheels {n}" for m in demand.images for n in demand.repo.united(m)]
+    keys += [k for k in {*wanted, *old.inputs} if k.startswith("project ")]
     members = [n for n in demand.repo.images if demand.repo.resolution(n) == demand.name]
     before = {
         key.partition(" ")[2]

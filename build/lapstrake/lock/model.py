@@ -80,6 +80,15 @@ class Resolution(Locked):
         raise KeyError(name)
 
 
+class LockedProject(Locked):
+    """One of the repository's own Python projects that images have: the wheels that build it.
+
+    Nothing is said of its version and its files, which are as they are when it is built.
+    """
+
+    build: tuple[Wheel, ...]
+
+
 class Lock(Locked):
     """The whole lock.
 
@@ -89,6 +98,7 @@ class Lock(Locked):
         apt: packages that an image's `apt` adds over those below it, by image.
         images: digests (`sha256:…`) of images in registries, by the reference as written.
         resolutions: by name: `family`, and each runtime set apart.
+        projects: the repository's own, by normalised name; they stand in closures too.
         inputs: what the lock was made from, by part; where it differs, the lock is stale.
     """
 
@@ -99,4 +109,5 @@ class Lock(Locked):
     apt: dict[str, tuple[Deb, ...]]
     images: dict[str, str]
     resolutions: dict[str, Resolution]
+    projects: dict[str, LockedProject] = {}
     inputs: dict[str, dict[str, object]]

@@ -102,7 +102,7 @@ def resolve(
     except Unsolvable as error:
         raise explain(demand, uv, error) from error
     packages = read_pylock(text)
-    wheels, addresses = _lock(packages, pins, uv)
+    wheels, addresses = lock_packages(packages, pins, uv)
     found = closures(demand, {p.name: p.version for p in packages}, uv)
     sources = [(w, a) for w, a in zip(wheels, addresses, strict=True) if w.is_source]
     return Resolution(
@@ -118,10 +118,10 @@ def _same_target(old: Resolution | None, uv: Uv) -> bool:
     return old is not None and (old.python, old.glibc) == (uv.target.minor, uv.target.glibc)
 
 
-def _lock(
+def lock_packages(
     packages: Sequence[Package], pins: Pins, uv: Uv
 ) -> tuple[tuple[Wheel, ...], tuple[Address, ...]]:
-    """The wheels of some packages, each with where it is now."""
+    """The wheels of some packages, each with where it is now; chosen as the pins say."""
     chosen = [_with_old_size(_choose(p, pins, uv), p, pins) for p in packages]
     files = measure(chosen, uv.indexes)
     wheels = tuple(
@@ -181,7 +181,7 @@ def _build_tools(
             "a constraint on a version that has a wheel avoids the build",
             error.details,
         ) from error
-    return _lock(read_pylock(text), pins, uv)[0]
+    return lock_packages(read_pylock(text), pins, uv)[0]
 
 
 def _requires(wheel: Wheel, address: Address, uv: Uv) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from lapstrake.errors import UserError
 from lapstrake.guest.system import ENTRYPOINT, SystemSpec, system_entries
 from lapstrake.layers.kinds import PREFIX, Files
 from lapstrake.lock.model import Lock
+from lapstrake.plan.archives import own_archives
 from lapstrake.plan.model import Config, ImagePlan, Plan
 from lapstrake.plan.sbom import sbom
 from lapstrake.plan.stack import Stacks
@@ -35,7 +36,9 @@ def make_plan(repo: Repository, lock: Lock, names: Sequence[str] = ()) -> Plan:
     for name in names:
         repo.image(name)
     epoch = source_date_epoch(lock.epoch)
-    stacks = Stacks(repo, lock.model_copy(update={"epoch": epoch}))
+    archives = own_archives(repo, lock)
+    own = {a.wheel.name: a.wheel for a in archives}
+    stacks = Stacks(repo, lock.model_copy(update={"epoch": epoch}), own)
     chosen = set(names) or repo.default
     images = tuple(_image(repo, stacks, n, epoch) for n in _ordered(repo) if n in chosen)
     _distinct_tags(images)
@@ -45,6 +48,7 @@ def make_plan(repo: Repository, lock: Lock, names: Sequence[str] = ()) -> Plan:
         platform=repo.family.platform,
         epoch=epoch,
         images=images,
+        archives=archives,
     )
 
 
@@ -88,7 +92,8 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
     annotations = _annotations(repo, name, epoch)
     suite = repo.ancestry(name)[0].spec.root
     distro = SUITES.get((suite.suite or "") if suite else "", "linux").rstrip("0123456789.")
-    spec = SystemSpec(services=services, sbom=sbom(debs, wheels, distro))
+    bill = sbom(debs, map(stacks.without_sum, wheels), distro)
+    spec = SystemSpec(services=services, sbom=bill)
     system = Files("system: boot, services, SSH", system_entries(spec))
     return ImagePlan(
         name=name,
@@ -156,6 +161,7 @@ def _annotations(repo: Repository, name: str, epoch: int) -> tuple[tuple[str, st
 def _requirements(repo: Repository, name: str) -> tuple[str, ...]:
     parts = [*repo.ancestry(name), *(repo.images[n] for n in repo.united(name))]
     names = {Requirement(r).name for p in parts for r in p.spec.python.requirements}
+    names |= {project.name for p in parts if (project := repo.project(p))}
     return tuple(sorted(re.sub(r"[-_.]+", "-", n).lower() for n in names))
 
 

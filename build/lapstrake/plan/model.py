@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from lapstrake.definition.models import Service
 from lapstrake.dist import Token
 from lapstrake.layers.kinds import BuiltWheel, Copy, Layer, Run, Wheels, digest_of
+from lapstrake.lock.model import Wheel
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,26 @@ class ImagePlan:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """The source archive of one of the repository's own projects: no index has it."""
+
+    wheel: Wheel
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The chosen images, each after those that it extends, else by name."""
+    """The chosen images, each after those that it extends, else by name.
+
+    `archives` are what the repository's own projects are built from, by name of the project.
+    """
 
     family: str
     version: str
     platform: str
     epoch: int
     images: tuple[ImagePlan, ...]
+    archives: tuple[Archive, ...] = ()
 
     def image(self, name: str) -> ImagePlan:
         """The image called `name`; `KeyError` where it isn't in the plan."""
@@ -107,6 +120,12 @@ def direct_needs(layer: Layer) -> tuple[Layer, ...]:
     if isinstance(layer, Copy):
         return layer.layers
     if isinstance(layer, Wheels):
-        roots = [w.root for w in layer.wheels if isinstance(w, BuiltWheel)]
-        return roots[0] if roots else ()
+        built = [w for w in layer.wheels if isinstance(w, BuiltWheel)]
+        return tuple({x.id: x for w in built for x in w.root}.values())
     return ()
+
+
+def own_wheels(layer: Layer) -> tuple[BuiltWheel, ...]:
+    """The repository's own projects in a layer, by name."""
+    wheels = layer.wheels if isinstance(layer, Wheels) else ()
+    return tuple(w for w in wheels if isinstance(w, BuiltWheel) and w.own)

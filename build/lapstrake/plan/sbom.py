@@ -1,6 +1,7 @@
 """A software bill of materials, from the lock: SPDX 2.3 as JSON.
 
-It says what the image was made from, by name, version and SHA-256. It holds no time, no address
+It says what the image was made from, by name, version and SHA-256 (which the repository's own
+projects don't have before they are built). It holds no time, no address
 and no name of the image: two images of the same content have the same bill, and so one blob.
 """
 
@@ -56,7 +57,7 @@ def _package(kind: str, name: str, version: str, sha256: str, url: str, more: st
         "versionInfo": version,
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": False,
-        "checksums": [{"algorithm": "SHA256", "checksumValue": sha256}],
+        **({"checksums": [{"algorithm": "SHA256", "checksumValue": sha256}]} if sha256 else {}),
         "externalRefs": [
             {
                 "referenceCategory": "PACKAGE-MANAGER",

@@ -8,7 +8,7 @@ every stack lies one small system layer (see `lapstrake.guest`), which no `Run` 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from lapstrake.definition.models import CopySpec, RootSpec, RunSpec
@@ -43,11 +43,18 @@ _ROOT_SHARE = 3
 
 
 class Stacks:
-    """Makes the stack of any image of a repository; each is made once."""
+    """Makes the stack of any image of a repository; each is made once.
 
-    def __init__(self, repo: Repository, lock: Lock) -> None:
+    Args:
+        repo: the definition.
+        lock: its lock.
+        own: the source archives of the repository's own projects, by normalised name.
+    """
+
+    def __init__(self, repo: Repository, lock: Lock, own: Mapping[str, Wheel]) -> None:
         self.repo = repo
         self.lock = lock
+        self.own = own
         self._made: dict[tuple[str, str], tuple[Layer, ...]] = {}
         self._groups: dict[str, tuple[Group, ...]] = {}
         self._sources = SourceFiles(repo)
@@ -66,6 +73,10 @@ class Stacks:
         if found is None:
             return ()
         return tuple(self._by_name(found)[n] for n in found.closures.get(name, ()))
+
+    def without_sum(self, wheel: Wheel) -> Wheel:
+        """A wheel as it is known before anything is built: of a project's, no hash is."""
+        return wheel.model_copy(update={"sha256": ""}) if wheel.name in self.own else wheel
 
     def debs(self, name: str) -> tuple[Deb, ...]:
         """All locked Debian packages of a whole image, sorted by name."""
@@ -171,13 +182,14 @@ class Stacks:
                 for wheel in closure:
                     if wheel not in below:
                         owners[wheels[wheel]].add(name)
-            groups = group_wheels(owners, self.repo.family.layers.large)
+            groups = group_wheels(owners, self.repo.family.layers.large, self.own)
             self._groups[resolution] = groups
         return self._groups[resolution]
 
     @cached_property
     def _wheel_maps(self) -> dict[int, dict[str, Wheel]]:
-        return {id(r): {w.name: w for w in r.wheels} for r in self.lock.resolutions.values()}
+        resolutions = self.lock.resolutions.values()
+        return {id(r): {w.name: w for w in r.wheels} | dict(self.own) for r in resolutions}
 
     def _by_name(self, resolution: Resolution) -> dict[str, Wheel]:
         return self._wheel_maps[id(resolution)]
@@ -193,9 +205,28 @@ class Stacks:
         )
 
     def _wheel(self, wheel: Wheel, found: Resolution, image: ImageDef) -> Wheel | BuiltWheel:
+        if wheel.name in self.own:
+            tools = self.lock.projects[wheel.name].build
+            return BuiltWheel(wheel, tools, self._system(self._home(wheel, found, image)), own=True)
         if not wheel.is_source:
             return wheel
         return BuiltWheel(wheel, found.build, self._system(image))
+
+    def _home(self, wheel: Wheel, found: Resolution, image: ImageDef) -> ImageDef:
+        """The image in whose operating system a project is built for all that share `image`'s root.
+
+        It is the one that names the project, else the lowest that has it: so it is built once.
+        """
+        first = self.repo.ancestry(image.name)[0].name
+
+        def order(name: str) -> tuple[bool, int, str]:
+            project = self.repo.project(self.repo.images[name])
+            names_it = project is not None and project.name == wheel.name
+            return not names_it, len(self.repo.ancestry(name)), name
+
+        having = [n for n, closure in found.closures.items() if wheel.name in closure]
+        same = [n for n in having if self.repo.ancestry(n)[0].name == first]
+        return self.repo.images[min(same, key=order)]
 
     def _system(self, image: ImageDef) -> tuple[Layer, ...]:
         """An image's operating system: its root, and the packages over it."""

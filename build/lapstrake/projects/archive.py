@@ -55,6 +55,11 @@ def read_folder(folder: Path) -> Iterable[Member]:
 
 def write_tar(path: Path, top: str, members: Iterable[Member]) -> None:
     """Write a `.tar.gz` with everything in the folder `top`, sorted by name."""
+    write_staged(path, tar_of(top, members))
+
+
+def tar_of(top: str, members: Iterable[Member]) -> bytes:
+    """The bytes of a `.tar.gz` with everything in the folder `top`, sorted by name."""
     pieces = []
     for name, content, executable, target in sorted(members):
         entry = Entry(
@@ -68,7 +73,7 @@ def write_tar(path: Path, top: str, members: Iterable[Member]) -> None:
         pieces += [header(entry), content, padding(len(content))]
     data = b"".join((*pieces, END))
     check = struct.pack("<II", binascii.crc32(data), len(data) & _MOST)
-    write_staged(path, _GZIP + bytes(deflate.deflate_compress(data, _LEVEL)) + check)
+    return _GZIP + bytes(deflate.deflate_compress(data, _LEVEL)) + check
 
 
 def write_zip(path: Path, members: Iterable[Member]) -> None:

@@ -81,6 +81,19 @@ def build(
         return Built(wheel, sdist, job.tools())
 
 
+def build_requirements(staged: Staged, python: str = sys.executable) -> tuple[str, ...]:
+    """What must be installed before a staged copy can be built: stated, and asked for by hooks.
+
+    Raises:
+        UserError: what is stated can't be installed, or the backend fails.
+    """
+    with temporary_folder("project") as name:
+        job = _Job(staged, Path(name), read_indexes(staged.project.folder), ())
+        source = job.work / "source"
+        shutil.copytree(staged.folder, source, symlinks=True)
+        return tuple(sorted(job.make_environment(source, python)))
+
+
 @dataclass(frozen=True)
 class _Job:
     """One build: its own folder with the environment, and what goes in and comes out."""
@@ -94,13 +107,15 @@ class _Job:
     def python(self) -> Path:
         return self.work / "env" / "bin" / "python"
 
-    def make_environment(self, source: Path, python: str) -> None:
-        """Install what the build system requires, and what its hooks then ask for."""
+    def make_environment(self, source: Path, python: str) -> set[str]:
+        """Install what the build system requires, and what its hooks then ask for; all of it."""
         self._uv("venv", "--quiet", "--no-project", "--python", python, self.work / "env")
         builder = self._builder(source)
         self._install(builder.build_system_requires)
         later = [self._hook(builder, kind, None) for kind in ("sdist", "wheel")]
-        self._install({str(r) for found in later for r in found})
+        asked = {str(r) for found in later for r in found}
+        self._install(asked)
+        return {*builder.build_system_requires, *asked}
 
     def run_hook(self, source: Path, kind: str) -> Path:
         """Build a `sdist` or a `wheel`; where it lies."""

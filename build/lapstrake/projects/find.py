@@ -22,21 +22,25 @@ _FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _VERSIONLESS = 'add version = "0.0.0" to [project]; a release stamps its own'
 
 
-def find_projects(root: Path, core: str = ".", runtimes: str = "runtimes") -> Projects:
+def find_projects(
+    root: Path, core: str = ".", runtimes: str = "runtimes", more: Iterable[Path] = ()
+) -> Projects:
     """The core project and those of the runtimes.
 
     Args:
         root: the repository.
         core: the core project's folder.
         runtimes: whose subfolders are runtimes; one without a project of its own has no wheel.
+        more: folders of more projects.
 
     Raises:
         DefinitionError: all projects that can't be read, have no version, or share a name.
     """
     problems: list[Problem] = []
-    first = _read(root / core, root, problems) if _is_project(root / core) else None
-    folders = sorted(p for p in (root / runtimes).glob("*") if p.is_dir() and _is_project(p))
-    others = [p for folder in folders if (p := _read(folder, root, problems))]
+    first = _read(root / core, root, problems) if is_project(root / core) else None
+    folders = {p for p in (root / runtimes).glob("*") if p.is_dir() and is_project(p)}
+    folders = {*folders, *more} - {root / core}
+    others = [p for folder in sorted(folders) if (p := _read(folder, root, problems))]
     found = Projects(first, tuple(sorted(others, key=lambda p: (p.name, p.folder))))
     problems += _sharing(found.all, root)
     if problems:
@@ -51,7 +55,7 @@ def read_project(folder: Path, root: Path | None = None) -> Project:
         UserError: there is none, it can't be read, or has no name or no version.
     """
     shown = relative_to(folder, root or folder.parent)
-    if not _is_project(folder):
+    if not is_project(folder):
         raise UserError(f"{shown} has no pyproject.toml and no setup.py")
     table = read_pyproject(folder, shown)
     title, stated, has_version = _from_tables(table)
@@ -105,7 +109,7 @@ def similar(name: str) -> str:
     return squeezed.replace("0", "o").replace("1", "l").replace("i", "l")
 
 
-def _is_project(folder: Path) -> bool:
+def is_project(folder: Path) -> bool:
     """Whether it has a project; a pyproject.toml may also hold settings of tools alone."""
     if (folder / "setup.py").is_file() or (folder / "setup.cfg").is_file():
         return True

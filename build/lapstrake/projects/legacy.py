@@ -24,13 +24,19 @@ def setup_argument(folder: Path, name: str) -> str | None:
 
 def stamp_setup_py(folder: Path, version: str) -> tuple[str, ...]:
     """Put `version` where setup.py says `version=…`; the names of the files that were changed."""
-    node = _argument(folder, "version")
-    if node is None:
+    if _argument(folder, "version") is None:
         return ()
     path = folder / "setup.py"
-    data = path.read_bytes()
-    path.write_bytes(apply_edits(data, [Edit(*place_of(node, data), repr(version))]))
+    path.write_bytes(setup_py_with(folder, version))
     return (path.name,)
+
+
+def setup_py_with(folder: Path, version: str) -> bytes:
+    """What setup.py would be with another version; empty where there is none."""
+    path = folder / "setup.py"
+    data = path.read_bytes() if path.is_file() else b""
+    node = _argument(folder, "version")
+    return data if node is None else apply_edits(data, [Edit(*place_of(node, data), repr(version))])
 
 
 _METADATA = re.compile(
@@ -43,14 +49,18 @@ _METADATA = re.compile(
 def stamp_setup_cfg(folder: Path, version: str) -> tuple[str, ...]:
     """Put `version` where setup.cfg's `[metadata]` says one; the files that were changed."""
     path = folder / "setup.cfg"
-    if not path.is_file():
-        return ()
-    data = path.read_bytes()
-    stamped = _METADATA.sub(lambda m: m["head"] + version.encode(), data, count=1)
-    if stamped == data:
+    stamped = setup_cfg_with(folder, version)
+    if not path.is_file() or stamped == path.read_bytes():
         return ()
     path.write_bytes(stamped)
     return (path.name,)
+
+
+def setup_cfg_with(folder: Path, version: str) -> bytes:
+    """What setup.cfg would be with another version; empty where there is none."""
+    path = folder / "setup.cfg"
+    data = path.read_bytes() if path.is_file() else b""
+    return _METADATA.sub(lambda m: m["head"] + version.encode(), data, count=1)
 
 
 def _argument(folder: Path, name: str) -> ast.expr | None:

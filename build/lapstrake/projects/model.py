@@ -44,20 +44,31 @@ class Project:
 
 @dataclass(frozen=True)
 class Projects:
-    """A repository's: `core` is None where its root (or where one looked) has no project."""
+    """A repository's: `core` is None where its root (or where one looked) has no project.
+
+    `runtimes` are all others, sorted by name.
+    """
 
     core: Project | None
     runtimes: tuple[Project, ...]
 
     @property
     def all(self) -> tuple[Project, ...]:
-        """The core's before those of the runtimes, which are sorted by name."""
+        """The core's before the others."""
         return (*((self.core,) if self.core else ()), *self.runtimes)
 
     @property
     def names(self) -> frozenset[str]:
         """The normalised name of each."""
         return frozenset(p.name for p in self.all)
+
+    def get(self, name: str) -> Project:
+        """The one of a normalised name; `KeyError` where there is none."""
+        return {p.name: p for p in self.all}[name]
+
+    def at(self, folder: Path) -> Project:
+        """The one in a folder; `KeyError` where there is none."""
+        return {p.folder: p for p in self.all}[folder]
 
 
 @dataclass(frozen=True)
