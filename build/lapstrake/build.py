@@ -84,4 +84,6 @@ def _built_image(plan: ImagePlan, image: Assembled, outcomes: dict[str, Outcome]
         budget=plan.budget,
         smoke=dict(plan.smoke),
         seconds=round(sum(seconds.values()), 3),
+        deploying=plan.deploying,
+        plan=plan.id,
     )

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lapstrake.definition.deploying import DataSpec, ServesSpec
 from lapstrake.definition.models import Service
 from lapstrake.errors import UserError
 
@@ -33,6 +34,22 @@ class Token(_Part):
 
     def __str__(self) -> str:
         return f"{self.name}{self.version}"
+
+
+class Deploying(_Part):
+    """What deploy files say of an image besides its services.
+
+    Attributes:
+        volumes: the folders that are to be mounted, sorted.
+        data: what `lapstrake-fetch` downloads into them, sorted by path.
+        serves: the model formats, sorted by name.
+        ssh: whether it has an SSH server.
+    """
+
+    volumes: tuple[str, ...] = ()
+    data: tuple[DataSpec, ...] = ()
+    serves: tuple[ServesSpec, ...] = ()
+    ssh: bool = False
 
 
 class BuiltLayer(_Part):
@@ -63,6 +80,7 @@ class BuiltImage(_Part):
         budget: the most bytes that `size` may be; None where none is stated.
         smoke: folders with smoke checks, below the repository, by the image that they belong to.
         python: `3.x` of its environment; None where it has none.
+        plan: the id of the `ImagePlan` that it was built from.
     """
 
     name: str
@@ -81,6 +99,8 @@ class BuiltImage(_Part):
     budget: int | None
     smoke: dict[str, str]
     seconds: float
+    deploying: Deploying = Deploying()
+    plan: str = ""
 
     @property
     def ports(self) -> tuple[int, ...]:

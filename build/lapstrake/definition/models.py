@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lapstrake.definition.deploying import DataSpec, ServesSpec
 from lapstrake.definition.fields import (
     ByteSize,
     Command,
@@ -254,6 +255,11 @@ class PortSpec(Part):
     port: Port = Field(description="the number")
     name: str = Field(default="", pattern=r"^[a-z0-9-]*$", description="what it is called")
     protocol: Literal["http", "grpc", "tcp"] = Field(default="tcp", description="what it speaks")
+    path: str = Field(
+        default="",
+        pattern=r"^(/[^\s?#]*)?$",
+        description="with `http`: what an ingress routes to it",
+    )
 
 
 class Health(Part):
@@ -355,6 +361,12 @@ class Image(Part):
     env: dict[EnvName, EnvValue] = Field(default={}, description="the image's environment")
     services: list[Service] = Field(default=[], description="the processes it runs")
     volumes: list[ImagePath] = Field(default=[], description="folders that are mounted, and empty")
+    data: list[DataSpec] = Field(
+        default=[], description="files that `lapstrake-fetch` downloads into the volumes"
+    )
+    serves: list[ServesSpec] = Field(
+        default=[], description="model formats, for KServe; by default a runtime's own name"
+    )
     workdir: ImagePath | None = Field(default=None, description="the working directory")
     labels: dict[str, str] = Field(default={}, description="more labels and annotations")
     tag: TagSpec | None = Field(default=None, description="the descriptive tag's first token")

@@ -11,7 +11,9 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lapstrake.definition.deploying import DataSpec
 from lapstrake.definition.models import Service
 from lapstrake.layers.kinds import FileEntry
 
@@ -19,10 +21,18 @@ from lapstrake.layers.kinds import FileEntry
 ENTRYPOINT = ("/usr/bin/tini", "--", "/usr/lib/lapstrake/boot")
 PROGRAMS = "/usr/lib/lapstrake"
 IMAGE_JSON = "/etc/lapstrake/image.json"
+DATA_JSON = "/etc/lapstrake/data.json"
+FETCH = "/usr/local/bin/lapstrake-fetch"
 SBOM = "/usr/share/lapstrake/sbom.spdx.json"
 
 # sshd takes the first value that it reads: this comes before what else lies in that folder.
 SSHD_CONFIG = "/etc/ssh/sshd_config.d/00-lapstrake.conf"
+
+# What the programs and the people in an image are told of a service.
+_OF_A_SERVICE: Any = {
+    **dict.fromkeys(("name", "command", "env", "directory"), True),
+    "ports": {"__all__": {"port", "name", "protocol"}},
+}
 
 _PROGRAM_SOURCES = {
     "boot": "boot.py",
@@ -116,10 +126,12 @@ class SystemSpec:
     Attributes:
         services: what the image runs; at most one is the main one.
         sbom: the software bill of materials, an SPDX document in JSON.
+        data: what `lapstrake-fetch` downloads; without any, the image has no such command.
     """
 
     services: tuple[Service, ...]
     sbom: bytes
+    data: tuple[DataSpec, ...] = ()
 
 
 def system_entries(spec: SystemSpec) -> tuple[FileEntry, ...]:
@@ -140,6 +152,11 @@ def system_entries(spec: SystemSpec) -> tuple[FileEntry, ...]:
         FileEntry.of(IMAGE_JSON, image_json(spec)),
         FileEntry.of(SBOM, spec.sbom),
     ]
+    if spec.data:
+        files = [d.model_dump() for d in sorted(spec.data, key=lambda d: d.path)]
+        content = json.dumps(files, indent=2, sort_keys=True) + "\n"
+        entries.append(FileEntry.of(DATA_JSON, content.encode()))
+        entries.append(FileEntry.of(FETCH, (here / "fetch.py").read_bytes(), 0o755))
     return tuple(sorted(entries, key=lambda e: e.path))
 
 
@@ -162,7 +179,7 @@ def image_json(spec: SystemSpec) -> bytes:
     value = {
         "main": main,
         "services": [
-            s.model_dump(mode="json", include={"name", "command", "env", "directory", "ports"})
+            s.model_dump(mode="json", include=_OF_A_SERVICE)
             for s in sorted(spec.services, key=lambda s: s.name)
         ],
     }

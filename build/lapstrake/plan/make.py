@@ -11,12 +11,14 @@ from graphlib import TopologicalSorter
 from packaging.requirements import Requirement
 
 from lapstrake.definition.check import inherited_services
+from lapstrake.definition.inherit import inherited_data, inherited_serves, inherited_volumes
 from lapstrake.definition.models import Service
 from lapstrake.definition.repository import Repository
+from lapstrake.dist import Deploying
 from lapstrake.errors import UserError
 from lapstrake.guest.system import ENTRYPOINT, SystemSpec, system_entries
 from lapstrake.layers.kinds import PREFIX, Files
-from lapstrake.lock.model import Lock
+from lapstrake.lock.model import Deb, Lock
 from lapstrake.plan.archives import own_archives
 from lapstrake.plan.model import Config, ImagePlan, Plan
 from lapstrake.plan.sbom import sbom
@@ -92,8 +94,9 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
     annotations = _annotations(repo, name, epoch)
     suite = repo.ancestry(name)[0].spec.root
     distro = SUITES.get((suite.suite or "") if suite else "", "linux").rstrip("0123456789.")
+    deploying = _deploying(repo, name, debs)
     bill = sbom(debs, map(stacks.without_sum, wheels), distro)
-    spec = SystemSpec(services=services, sbom=bill)
+    spec = SystemSpec(services=services, sbom=bill, data=deploying.data)
     system = Files("system: boot, services, SSH", system_entries(spec))
     return ImagePlan(
         name=name,
@@ -109,6 +112,16 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
         requirements=_requirements(repo, name),
         budget=image.spec.size,
         smoke=_smoke(repo, name),
+        deploying=deploying,
+    )
+
+
+def _deploying(repo: Repository, name: str, debs: Iterable[Deb]) -> Deploying:
+    return Deploying(
+        volumes=inherited_volumes(repo, name),
+        data=inherited_data(repo, name),
+        serves=inherited_serves(repo, name),
+        ssh=any(d.name == "openssh-server" for d in debs),
     )
 
 
