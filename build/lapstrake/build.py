@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from lapstrake import __version__
+from lapstrake.built_files import built_files, keep_archives
 from lapstrake.dist import Build, BuiltImage, BuiltLayer
 from lapstrake.engines.model import Engine, Outcome
 from lapstrake.oci.image import Assembled, assemble
@@ -29,9 +30,11 @@ def build(
     check_ours(out)
     with in_use(store):
         sweep(store)
+        keep_archives(plan, store)
         outcomes = engine.build(plan, store, progress, jobs)
         mark_used(store, outcomes)
         records = {layer_id: o.record for layer_id, o in outcomes.items()}
+        files = built_files(plan, store)
         images = [assemble(i, records, plan.platform, plan.epoch) for i in plan.images]
         built = Build(
             lapstrake=__version__,
@@ -43,9 +46,10 @@ def build(
             images=tuple(
                 _built_image(p, a, outcomes) for p, a in zip(plan.images, images, strict=True)
             ),
+            files=tuple(f for f, _ in files),
             seconds=round(time.monotonic() - began, 3),
         )
-        write_layout(out, images, built, store)
+        write_layout(out, images, built, files, store)
     return built
 
 

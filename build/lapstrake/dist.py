@@ -113,8 +113,35 @@ class BuiltImage(_Part):
         return next((s for s in self.services if s.main), None)
 
 
+class BuiltFile(_Part):
+    """A wheel or a source archive of one of the repository's own projects, as it is released.
+
+    Attributes:
+        kind: what it is; it lies in dist/wheels/ or dist/sdists/.
+        name: the file's own name.
+        project: its project's normalised name; `version` as Python spells it.
+        sha256: hexadecimal, without a prefix.
+        size: bytes.
+        layers: the ids of the layers that have the wheel's files, sorted.
+        images: the names of the images that have it, sorted.
+    """
+
+    kind: Literal["wheel", "sdist"]
+    name: str
+    project: str
+    version: str
+    sha256: str
+    size: int
+    layers: tuple[str, ...]
+    images: tuple[str, ...]
+
+    def path(self, dist: Path) -> Path:
+        """Where it lies."""
+        return dist / f"{self.kind}s" / Path(self.name).name
+
+
 class Build(_Part):
-    """dist/build.json."""
+    """dist/build.json; `files` are sorted by kind and name."""
 
     format: Literal[1] = 1
     lapstrake: str
@@ -125,6 +152,7 @@ class Build(_Part):
     engine: str
     seconds: float
     images: tuple[BuiltImage, ...]
+    files: tuple[BuiltFile, ...] = ()
 
     def image(self, name: str) -> BuiltImage:
         """The image called `name`; `UserError` where dist/ lacks it."""

@@ -1,12 +1,13 @@
-"""Wheels and source archives of the repository's projects, into dist/."""
+"""Wheels and source archives of the repository's projects, into dist/.
+
+Those of projects that images have lie there already: the build left them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lapstrake.definition.repository import Repository
 from lapstrake.projects.build import build
-from lapstrake.projects.find import find_projects
 from lapstrake.projects.model import Project, Projects
 from lapstrake.projects.stamp import stamp
 from lapstrake.store.scratch import temporary_folder
@@ -17,26 +18,18 @@ from lapstrake_release.job import Job
 from lapstrake_release.journal import Facts
 
 
-def projects_in(repo: Repository) -> Projects:
-    """The core project and the runtimes' own.
-
-    Raises:
-        DefinitionError: every project that can't be read or has no version.
-    """
-    core = repo.family.release.python.core.removeprefix("//")
-    return find_projects(repo.root, core, repo.family.runtimes.removeprefix("//"))
-
-
 def make_files(job: Job) -> None:
     """Have a wheel and a source archive of each project in dist/, and of nothing else.
 
     Raises:
         UserError: a project can't be built.
     """
-    projects = projects_in(job.definition)
-    wanted: set[str] = set()
+    projects = job.definition.projects
+    wanted = {file.name for file in job.built.files}
+    in_images = {file.project for file in job.built.files}
     for project in projects.all:
-        wanted |= _made(job, project, projects)
+        if project.name not in in_images:
+            wanted |= _made(job, project, projects)
     for folder in (WHEELS, SDISTS):
         for path in (job.dist / folder).glob("*"):
             if path.name not in wanted:

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from lapstrake.errors import UserError
 from lapstrake.layers.wheel_archive import Archive
 from lapstrake.projects.archive import write_tar, write_zip
-from lapstrake.projects.model import Project, Staged
+from lapstrake.projects.model import Expected
 from lapstrake.projects.normal import normal_sdist, normal_wheel
-from lapstrake.version import Version
 
 INFO = b"Metadata-Version: 2.1\nName: thing\nVersion: 1.2.0\n"
 
@@ -62,9 +61,8 @@ def test_a_tar_is_read_back_and_has_one_form(
 
 
 @pytest.fixture
-def staged(tmp_path: Path) -> Staged:
-    project = Project("thing", tmp_path, "odd.backend")
-    return Staged(project, Version.parse("1.2.0"), tmp_path, frozenset({"core"}))
+def expected() -> Expected:
+    return Expected("thing", "1.2.0", "odd.backend", frozenset({"core"}))
 
 
 def zipped(path: Path, *files: tuple[str, bytes]) -> Path:
@@ -83,7 +81,7 @@ def tarred(path: Path, *files: tuple[str, bytes], mode: str = "w:gz") -> Path:
     return path
 
 
-def test_a_normal_wheel_is_one_that_our_layers_take(tmp_path: Path, staged: Staged) -> None:
+def test_a_normal_wheel_is_one_that_our_layers_take(tmp_path: Path, expected: Expected) -> None:
     top = "thing-1.2.0.dist-info"
     record = f"z.py,,\n{top}/METADATA,,\na.py,,\n{top}/RECORD,,\n".encode()
     built = zipped(
@@ -91,24 +89,24 @@ def test_a_normal_wheel_is_one_that_our_layers_take(tmp_path: Path, staged: Stag
         *((f"{top}/RECORD", record), ("z.py", b"z"), (f"{top}/METADATA", INFO), ("a.py", b"")),
     )
     (tmp_path / "out").mkdir()
-    wheel = normal_wheel(built, staged, tmp_path / "out")
+    wheel = normal_wheel(built, expected, tmp_path / "out")
     with zipfile.ZipFile(wheel) as archive:
-        expected = ["a.py", "z.py", f"{top}/METADATA", f"{top}/RECORD"]
-        assert archive.namelist() == expected
+        names = ["a.py", "z.py", f"{top}/METADATA", f"{top}/RECORD"]
+        assert archive.namelist() == names
         assert sorted(archive.read(f"{top}/RECORD").splitlines()) == sorted(record.splitlines())
     with Archive(wheel) as ours:
-        assert sorted(ours.members) == sorted(expected)
+        assert sorted(ours.members) == sorted(names)
         assert all(member.is_deflated for member in ours.members.values())
 
 
 def test_an_older_name_of_a_source_archive_becomes_that_of_pep_625(
-    tmp_path: Path, staged: Staged
+    tmp_path: Path, expected: Expected
 ) -> None:
     built = tarred(
         tmp_path / "Thing-1.2.0.tar.gz", ("Thing-1.2.0/PKG-INFO", INFO), ("Thing-1.2.0/a", b"a")
     )
     (tmp_path / "out").mkdir()
-    path = normal_sdist(built, staged, tmp_path / "out")
+    path = normal_sdist(built, expected, tmp_path / "out")
     assert path.name == "thing-1.2.0.tar.gz"
     with tarfile.open(path) as archive:
         assert archive.getnames() == ["thing-1.2.0/PKG-INFO", "thing-1.2.0/a"]
@@ -124,15 +122,15 @@ def test_an_older_name_of_a_source_archive_becomes_that_of_pep_625(
     ],
 )
 def test_what_says_something_else_is_refused(
-    info: bytes, why: str, tmp_path: Path, staged: Staged
+    info: bytes, why: str, tmp_path: Path, expected: Expected
 ) -> None:
     wheel = zipped(tmp_path / "t.whl", ("thing-1.2.0.dist-info/METADATA", info))
     sdist = tarred(tmp_path / "t.tar.gz", ("thing-1.2.0/PKG-INFO", info))
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match=why):
-        normal_wheel(wheel, staged, tmp_path / "out")
+        normal_wheel(wheel, expected, tmp_path / "out")
     with pytest.raises(UserError, match=why):
-        normal_sdist(sdist, staged, tmp_path / "out")
+        normal_sdist(sdist, expected, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -148,30 +146,30 @@ def test_what_says_something_else_is_refused(
     ],
 )
 def test_a_wheel_must_go_with_its_own_release(
-    required: str, refused: bool, tmp_path: Path, staged: Staged
+    required: str, refused: bool, tmp_path: Path, expected: Expected
 ) -> None:
     info = INFO + f"Requires-Dist: {required}\n".encode()
     wheel = zipped(tmp_path / "t.whl", ("thing-1.2.0.dist-info/METADATA", info))
     (tmp_path / "out").mkdir()
     if not refused:
-        normal_wheel(wheel, staged, tmp_path / "out")
+        normal_wheel(wheel, expected, tmp_path / "out")
         return
     with pytest.raises(UserError, match="its own release isn't"):
-        normal_wheel(wheel, staged, tmp_path / "out")
+        normal_wheel(wheel, expected, tmp_path / "out")
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path, staged: Staged) -> None:
+def test_what_is_no_archive_is_refused(tmp_path: Path, expected: Expected) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(UserError, match=r"odd\.backend built no wheel"):
-        normal_wheel(broken, staged, tmp_path)
+        normal_wheel(broken, expected, tmp_path)
     with pytest.raises(UserError, match=r"odd\.backend built no \.tar\.gz"):
-        normal_sdist(broken, staged, tmp_path)
+        normal_sdist(broken, expected, tmp_path)
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = zipped(tmp_path / "t.whl", ("a", b"1"), ("a", b"2"))
     with pytest.raises(UserError, match="has a twice"):
-        normal_wheel(twice, staged, tmp_path)
+        normal_wheel(twice, expected, tmp_path)
     half = tarred(tmp_path / "t.tar.gz", ("thing-1.2.0/PKG-INFO", INFO))
     half.write_bytes(half.read_bytes()[:40])
     with pytest.raises(UserError, match=r"built no \.tar\.gz"):
-        normal_sdist(half, staged, tmp_path)
+        normal_sdist(half, expected, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lapstrake.engines.built import is_complete
 from lapstrake.engines.model import Outcome
 from lapstrake.layers.kinds import Layer
 from lapstrake.plan.model import Plan, direct_needs
@@ -22,7 +23,8 @@ def missing_layers(plan: Plan, store: Store) -> tuple[dict[str, Layer], dict[str
         if layer.id in missing or layer.id in there:
             continue
         record = store.record(layer.id)
-        if record is None:
+        # a layer that came from elsewhere came without the wheels that are released
+        if record is None or not is_complete(layer, store):
             missing[layer.id] = layer
             waiting += direct_needs(layer)
         else:

@@ -2,6 +2,7 @@
 
 Blobs are added first, then index.json and build.json are replaced, and only then are blobs
 removed that nothing names any more. A blob is a hard link to the cache where that is possible.
+Wheels and source archives, if the images have some of the repository's own, lie beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lapstrake.dist import BUILD_NAME, Build
+from lapstrake.dist import BUILD_NAME, Build, BuiltFile, read_build
 from lapstrake.errors import UserError
 from lapstrake.oci.image import INDEX_TYPE, Assembled, Document
 from lapstrake.store.scratch import claimed_file, remove_abandoned_files
@@ -27,25 +28,52 @@ LAYOUT_FILES = ("oci-layout", "index.json")
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
-def write_layout(out: Path, images: Sequence[Assembled], build: Build, store: Store) -> None:
-    """Make `out` hold exactly these images and build.json.
+def write_layout(
+    out: Path,
+    images: Sequence[Assembled],
+    build: Build,
+    files: Sequence[tuple[BuiltFile, Path]],
+    store: Store,
+) -> None:
+    """Make `out` hold exactly these images, files and build.json.
+
+    Files that other commands made beside them stay.
 
     Raises:
         UserError: `out` is something else than a layout of ours, or can't be written.
     """
     # two builds into one folder take turns: each removes the blobs that the other named
     with store.locked(f"out-{hashlib.sha256(os.fsencode(out.absolute())).hexdigest()}"):
-        _write(out, images, build, store)
+        _write(out, images, build, files, store)
 
 
-def _write(out: Path, images: Sequence[Assembled], build: Build, store: Store) -> None:
+def _write(
+    out: Path,
+    images: Sequence[Assembled],
+    build: Build,
+    files: Sequence[tuple[BuiltFile, Path]],
+    store: Store,
+) -> None:
     check_ours(out)
+    before = _files_before(out)
     blobs = out / "blobs" / "sha256"
     with _undone_where_it_fails(out, blobs):
         wanted = write_blobs(out, images, build.platform, store)
+    for file, path in files:
+        _replace(file.path(out), path.read_bytes())
     _replace(out / BUILD_NAME, build.model_dump_json(indent=1).encode() + b"\n")
     _remove_others(blobs, wanted)
+    for path in before - {file.path(out) for file, _ in files}:
+        path.unlink(missing_ok=True)
     remove_abandoned_files(out)
+
+
+def _files_before(out: Path) -> set[Path]:
+    """The wheels and source archives of the build that `out` holds so far."""
+    try:
+        return {file.path(out) for file in read_build(out).files}
+    except UserError:
+        return set()
 
 
 def write_blobs(out: Path, images: Sequence[Assembled], platform: str, store: Store) -> set[str]:
@@ -97,7 +125,7 @@ def check_ours(out: Path) -> None:
     if not out.is_dir():
         raise UserError(f"{out} is no folder", "choose another with --out")
     if any(out.iterdir()) and not (out / "oci-layout").exists():
-        known = {"blobs", BUILD_NAME, "smoke.json"}
+        known = {"blobs", BUILD_NAME, "smoke.json", "wheels", "sdists"}
         # an interrupted first build may have left what it was about to rename; a release that
         # begins with a build has its journal here by then
         ours = (".oci-layout.", "release-")

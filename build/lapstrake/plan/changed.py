@@ -52,6 +52,8 @@ def _checkout(root: Path, base: str, into: Path) -> Path:
         data, _ = child.communicate()
     if child.returncode == 0:
         process.run(["tar", "-x", "-C", into], stdin=data)
+        # git says which files belong to a Python project
+        process.run(["git", "init", "-q", into])
     return into
 
 

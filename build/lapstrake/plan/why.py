@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lapstrake.dist import Build
+from lapstrake.engines.built import is_complete
 from lapstrake.layers.kinds import Layer
 from lapstrake.plan.model import ImagePlan
 from lapstrake.store.store import Store
@@ -41,7 +42,8 @@ def layer_states(image: ImagePlan, last: Build | None, store: Store | None) -> l
         if not same and record is not None and not before:
             reasons = ()
         size = sum(b.size for b in record.blobs) if record else 0
-        states.append(LayerState(layer, record is not None, size, reasons))
+        cached = record is not None and store is not None and is_complete(layer, store)
+        states.append(LayerState(layer, cached, size, reasons))
     return states
 
 

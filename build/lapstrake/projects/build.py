@@ -72,12 +72,12 @@ def build(
         source = job.work / "source"
         shutil.copytree(staged.folder, source, symlinks=True)
         job.make_environment(source, python)
-        sdist = normal_sdist(job.run_hook(source, "sdist"), staged, out)
+        sdist = normal_sdist(job.run_hook(source, "sdist"), staged.expected, out)
         shutil.rmtree(source)
         process.run(["tar", "-x", "-z", "--no-same-owner", "-f", sdist, "-C", job.work])
         (job.work / staged.stem).rename(source)
         set_times(source, FIXED_MTIME)
-        wheel = normal_wheel(job.run_hook(source, "wheel"), staged, out)
+        wheel = normal_wheel(job.run_hook(source, "wheel"), staged.expected, out)
         return Built(wheel, sdist, job.tools())
 
 

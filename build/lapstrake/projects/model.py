@@ -72,6 +72,33 @@ class Projects:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What a backend has to build.
+
+    Attributes:
+        title: the project's name.
+        version: as Python spells it.
+        backend: what builds it, for messages.
+        siblings: normalised names of projects that have the same version.
+    """
+
+    title: str
+    version: str
+    backend: str
+    siblings: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The project's name as a package index normalises it."""
+        return canonicalize_name(self.title)
+
+    @property
+    def stem(self) -> str:
+        """`my_project-1.2.0rc1`."""
+        return f"{self.name.replace('-', '_')}-{self.version}"
+
+
+@dataclass(frozen=True)
 class Staged:
     """A copy of a project with a version stamped in; `stamped` are the files that it changed."""
 
@@ -84,7 +111,13 @@ class Staged:
     @property
     def stem(self) -> str:
         """`my_project-1.2.0rc1`."""
-        return f"{self.project.stem}-{self.version.pep440}"
+        return self.expected.stem
+
+    @property
+    def expected(self) -> Expected:
+        """What is to be built of it."""
+        title, backend = self.project.title, self.project.backend
+        return Expected(title, self.version.pep440, backend, self.siblings)
 
 
 @dataclass(frozen=True)

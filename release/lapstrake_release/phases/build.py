@@ -18,10 +18,11 @@ from lapstrake_release.files import files_in
 from lapstrake_release.indexes.upload import twine_check
 from lapstrake_release.installs import check_installs
 from lapstrake_release.job import Job
-from lapstrake_release.made import make_files, projects_in
+from lapstrake_release.made import make_files
 from lapstrake_release.phases.check import check_files, check_names, names_in
 from lapstrake_release.places import Names
 from lapstrake_release.problems import Problems
+from lapstrake_release.same_wheels import check_same
 
 _SMOKE_JOBS = 3
 
@@ -38,6 +39,7 @@ def build(job: Job) -> None:
         make_files(job)
     for image in job.build.images:
         job.journal.done("build", image.name, digest=image.digest)
+    check_same(job.build, job.dist)
     job.files = files_in(job.dist, job.version)
     _check_complete(job)
     _check_conflicts(job, names)
@@ -48,7 +50,7 @@ def build(job: Job) -> None:
 def _check_complete(job: Job) -> None:
     """Each project has its wheel in dist/."""
     there = {f.project for f in job.files if f.kind == "wheel"}
-    lacking = [p.title for p in projects_in(job.definition).all if p.name not in there]
+    lacking = [p.title for p in job.definition.projects.all if p.name not in there]
     if lacking:
         raise UserError(f"dist/ has no wheel of {', '.join(lacking)}", "build without --prebuilt")
 

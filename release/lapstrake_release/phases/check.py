@@ -21,7 +21,6 @@ from lapstrake_release.indexes.client import IndexClient
 from lapstrake_release.indexes.compare import check_beside, check_spelling
 from lapstrake_release.indexes.model import Index
 from lapstrake_release.job import Job, Registries
-from lapstrake_release.made import projects_in
 from lapstrake_release.names import Names as Registry
 from lapstrake_release.phases import draft
 from lapstrake_release.places import Names, Place, Verdict, places, verdict
@@ -42,7 +41,7 @@ def check(job: Job) -> None:
         more_files(job.definition)
     projects: tuple[Project, ...] = ()
     with problems.collected():
-        projects = projects_in(job.definition).all
+        projects = job.definition.projects.all
     with problems.collected():
         if job.targets.is_empty:
             raise UserError("there is nowhere to release to", "name targets in `release:`")

@@ -14,14 +14,18 @@ PART = "files"
 
 def check_files(
     indexes: Iterable[Index], expected: Mapping[str, tuple[str, str]], findings: Findings
-) -> None:
+) -> dict[str, bytes]:
     """Download every file from every index.
 
     Args:
         indexes: which.
         expected: file name -> its project and its SHA-256.
         findings: takes what is found.
+
+    Returns:
+        the content of each wheel, by its file's name.
     """
+    wheels: dict[str, bytes] = {}
     for index in indexes:
         with IndexClient(index) as client:
             for name, (project, sha256) in sorted(expected.items()):
@@ -35,3 +39,6 @@ def check_files(
                         findings.same(PART, f"{what}, as the index says", sha256, there.sha256)
                     content = client.content(there)
                     findings.same(PART, f"{what}, as it comes", sha256, sha256_hex(content))
+                    if name.endswith(".whl"):
+                        wheels.setdefault(name, content)
+    return wheels

@@ -11,6 +11,7 @@ from lapstrake.build import build
 from lapstrake.cli.common import open_lock
 from lapstrake.definition.load import load
 from lapstrake.definition.repository import Repository
+from lapstrake.dist import Build
 from lapstrake.engines.choice import chosen_engine, open_engine
 from lapstrake.plan.make import make_plan
 from lapstrake.projects.build import build as build_project
@@ -20,7 +21,6 @@ from lapstrake.store.scratch import temporary_folder
 from lapstrake.store.store import Store
 from lapstrake.version import Version
 from lapstrake_release.evidence.sums import sha256_of
-from lapstrake_release.made import projects_in
 from lapstrake_release.verify.model import Findings
 
 PART = "rebuilt"
@@ -58,12 +58,12 @@ def check_rebuild(
         )
         try:
             repo = _released(tree / _prefix(root), version)
-            found = _images(repo, folder, progress)
-            made = _files(repo, version, folder, progress)
+            built = _built(repo, folder, progress)
+            made = _files(repo, version, built, folder, progress)
         finally:
             process.run(["git", "-C", root, "worktree", "remove", "--force", tree], check=False)
-    for tag, digest in sorted(found.items()):
-        findings.same(PART, tag, digests.get(tag, ""), digest)
+    for image in built.images if built else ():
+        findings.same(PART, image.tags[0], digests.get(image.tags[0], ""), image.digest)
     for name, hashed in sorted(made.items()):
         findings.same(PART, name, files.get(name, ("", ""))[1], hashed)
 
@@ -74,12 +74,18 @@ def _released(root: Path, version: Version) -> Repository:
     return replace(repo, family=repo.family.model_copy(update={"version": version.ours}))
 
 
-def _files(repo: Repository, version: Version, folder: Path, progress: Progress) -> dict[str, str]:
+def _files(
+    repo: Repository, version: Version, done: Build | None, folder: Path, progress: Progress
+) -> dict[str, str]:
     """The SHA-256 of each wheel and source archive of the commit's projects."""
-    found: dict[str, str] = {}
-    projects = projects_in(repo)
+    files = done.files if done else ()
+    found = {file.name: file.sha256 for file in files}
+    projects = repo.projects
     bound = repo.family.release.python.bound
+    in_images = {file.project for file in files}
     for project in projects.all:
+        if project.name in in_images:
+            continue
         with progress.step(project.name, f"wheel  {project.title}"):
             into = folder / project.stem
             staged = stamp(project, version, into, family=projects, bound=bound)
@@ -88,15 +94,14 @@ def _files(repo: Repository, version: Version, folder: Path, progress: Progress)
     return found
 
 
-def _images(repo: Repository, folder: Path, progress: Progress) -> dict[str, str]:
-    """The digest that each of a version's names gets."""
+def _built(repo: Repository, folder: Path, progress: Progress) -> Build | None:
+    """The commit's images; None where it has none."""
     if not repo.images:
-        return {}
+        return None
     lock = open_lock(repo)
     plan = make_plan(repo, lock)
     engine = open_engine(chosen_engine(None), repo, lock)
-    done = build(plan, engine, Store(folder / "cache"), folder / "dist", progress, 2)
-    return {i.tags[0]: i.digest for i in done.images}
+    return build(plan, engine, Store(folder / "cache"), folder / "dist", progress, 2)
 
 
 def _prefix(root: Path) -> str:

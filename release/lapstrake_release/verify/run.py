@@ -28,6 +28,7 @@ from lapstrake_release.verify.files import check_files
 from lapstrake_release.verify.images import check_images
 from lapstrake_release.verify.model import Findings
 from lapstrake_release.verify.rebuild import check_rebuild
+from lapstrake_release.verify.wheels import check_wheels
 
 
 def verify(
@@ -66,7 +67,12 @@ def verify(
             findings.same("release", f"{name} in SHA256SUMS", sha256, sums.get(name, ""))
         files = files or _listed(sums)
     with progress.step("files", "verify wheels and source archives"):
-        check_files(targets.indexes, files, findings)
+        wheels = check_files(targets.indexes, files, findings)
+    if wheels and targets.registries:
+        with progress.step("same", "verify that images have these wheels"):
+            known = {n: d for n, d in digests.items() if d}
+            with Registry(targets.registries[0]) as registry:
+                check_wheels(registry, known, wheels, _carriers(dist, version), findings)
     if commit:
         check_rebuild(repo.root, version, commit, digests, files, progress, findings)
     return findings
@@ -87,6 +93,19 @@ def _names(dist: Path, version: Version) -> dict[str, str]:
     state = read_state(journal_path(dist, version.ours))
     given = {k.rpartition(":")[2] for p, k in (state.done if state else {}) if p == "names"}
     return {n: i.digest for i in images for n in i.all if n in i.own or n in given}
+
+
+def _carriers(dist: Path, version: Version) -> dict[str, set[str]]:
+    """What dist/ says of the wheels in images: by file, the public names of those that have it."""
+    try:
+        build = read_build(dist)
+    except UserError:
+        return {}
+    if Version.parse(build.version) != version:
+        return {}
+    tags = {i.name: i.tags[:1] for i in build.images}
+    wheels = (f for f in build.files if f.kind == "wheel")
+    return {f.name: {t for i in f.images for t in tags[i]} for f in wheels}
 
 
 def _files(dist: Path, version: Version) -> dict[str, tuple[str, str]]:

@@ -60,6 +60,8 @@ BUILT = BuiltWheel(wheel("old", ".tar.gz"), (wheel("setuptools"),), (ROOT, APT))
 
 NUMPY = Wheels("numpy 1.0", "3.11", "2.36", (wheel("numpy"),), PACKAGED)
 OTHERS = Wheels("2 wheels", "3.11", "2.36", (wheel("aa"), BUILT), FOREIGN)
+OWN = BuiltWheel(wheel("one", ".tar.gz"), (wheel("hatchling"),), (ROOT,), own=True)
+PROJECT = Wheels("one 1.0", "3.11", "2.36", (OWN,), PACKAGED)
 PLAIN = Wheels("plain", "3.11", "2.36", (wheel("bb"),))
 
 

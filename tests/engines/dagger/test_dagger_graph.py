@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import dagger
 import pytest
-from dagger_layers import NUMPY, PLAIN, PULLED, ROOT, layers, plan
+from dagger_layers import NUMPY, OWN, PLAIN, PROJECT, PULLED, ROOT, layers, plan
 from dagger_recorder import (
     Call,
     Chain,
@@ -152,6 +152,23 @@ def test_only_the_files_of_a_layer_are_sent(session: Session, store: Store, tmp_
     }
 
 
+def test_the_archive_of_a_project_is_sent_from_the_cache(session: Session, tmp_path: Path) -> None:
+    settings = tmp_path / "client.json"
+    settings.write_text("{}")
+    wheels = tmp_path / "wheels"
+
+    async def ask() -> None:
+        async with dagger.connection():
+            bench = Bench.of(Toolchain(reference=PINNED), settings, "linux/amd64", wheels)
+            await bench.layer(PROJECT, {ROOT.id: bench.layer(ROOT, {})}).sync()
+
+    anyio.run(ask)
+    chain = made(session)[PROJECT.id]
+    place = f"{OWN.source.sha256}/{OWN.source.filename}"
+    host, file = mounted(chain, places.ARCHIVES / place) or ()
+    assert (host, file) == (Call("host"), Call("file", {"path": str(wheels / place)}))
+
+
 def test_our_own_code_is_sent_and_suffices(session: Session, store: Store, tmp_path: Path) -> None:
     build(store, PLAIN)
     (chain,) = made(session).values()
@@ -273,7 +290,9 @@ def test_an_image_is_assembled_and_imported(session: Session, tmp_path: Path) ->
 
     async def ask() -> None:
         async with dagger.connection():
-            bench = Bench.of(Toolchain(archive=tmp_path / "toolchain.tar"), settings, "linux/amd64")
+            bench = Bench.of(
+                Toolchain(archive=tmp_path / "toolchain.tar"), settings, "linux/amd64", tmp_path
+            )
             results: dict[str, dagger.Directory] = {}
             for layer in every:
                 results[layer.id] = bench.layer(layer, results)

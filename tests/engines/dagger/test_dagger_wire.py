@@ -7,7 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dagger_layers import APT, FOREIGN, NUMPY, OTHERS, PACKAGED, PULLED, ROOT, layers, plan
+from dagger_layers import (
+    APT,
+    FOREIGN,
+    NUMPY,
+    OTHERS,
+    OWN,
+    PACKAGED,
+    PROJECT,
+    PULLED,
+    ROOT,
+    layers,
+    plan,
+)
 
 from lapstrake.definition.load import load
 from lapstrake.engines.dagger.wire import (
@@ -77,6 +89,15 @@ def test_an_update_of_the_root_is_no_other_wheels_layer() -> None:
     assert isinstance(again, Wheels)
     assert again.interpreter is not None
     assert [x.id for x in again.interpreter.layers] == [ROOT.id]
+
+
+def test_a_project_of_the_repository_stays_one() -> None:
+    again = there_and_back(PROJECT)
+    assert isinstance(again, Wheels)
+    assert again.wheels == (OWN,)
+    assert [x.id for x in required(again)] == [ROOT.id]
+    plain = replace(PROJECT, wheels=(replace(OWN, own=False),))
+    assert there_and_back(plain).id == plain.id != PROJECT.id
 
 
 def test_a_pulled_python_is_given_as_layers() -> None:

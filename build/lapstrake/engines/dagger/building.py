@@ -7,6 +7,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ import anyio.to_thread
 import dagger
 
 from lapstrake import process
+from lapstrake.engines.built import built_place, only_file
 from lapstrake.engines.dagger import places
 from lapstrake.engines.dagger.carried import carried
 from lapstrake.engines.dagger.graph import Bench, Toolchain
@@ -23,7 +25,8 @@ from lapstrake.engines.dagger.wire import Interpreters, required
 from lapstrake.engines.local.fetching import files_of
 from lapstrake.engines.model import Outcome
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import Layer, Wheels
+from lapstrake.layers.kinds import BuiltWheel, Layer, Wheels
+from lapstrake.plan.model import own_wheels
 from lapstrake.report.progress import Progress
 from lapstrake.store.intact import check_file
 from lapstrake.store.records import LayerRecord
@@ -91,9 +94,9 @@ class Building:
     async def _build(
         self, toolchain: Toolchain, settings: Path, folder: Path, primed: Priming, jobs: int
     ) -> None:
-        bench = Bench.of(toolchain, settings, self._platform)
+        bench = Bench.of(toolchain, settings, self._platform, self._store.root / "wheels")
         with self._progress.step("toolchain", "toolchain of the Dagger engine"):
-            bench = Bench(await bench.container.sync(), self._platform)
+            bench = replace(bench, container=await bench.container.sync())
         await primed.into(bench, self._run)
         building, bringing = anyio.CapacityLimiter(jobs), anyio.CapacityLimiter(_EXPORTS)
         async with anyio.create_task_group() as group:
@@ -153,10 +156,22 @@ class Building:
                 if path.exists():
                     _check(path, layer)
                     self._store.adopt(path, blob.digest)
+            for wheel in own_wheels(layer):
+                _keep_released(folder / places.RELEASED / wheel.key, wheel, self._store)
             self._store.commit(record)
         made = (folder / places.RUN).read_text() == self._run
         shutil.rmtree(folder)
         return Outcome(record, "built" if made else "reused")
+
+
+def _keep_released(folder: Path, wheel: BuiltWheel, store: Store) -> None:
+    """Take a project's wheel and source archive into the cache."""
+    for pattern in ("*.tar.gz", "*.whl"):
+        path = only_file(folder, pattern)
+        if path is None:
+            msg = f"the engine gave no {pattern} of {wheel.name}"
+            raise AssertionError(msg)
+        write_staged(built_place(wheel, store) / path.name, path.read_bytes())
 
 
 def _weight(layer: Layer) -> tuple[int, int, str]:

@@ -21,7 +21,7 @@ import lapstrake
 from lapstrake.engines.dagger import places
 from lapstrake.engines.dagger.wire import encode, encode_image, required, sources
 from lapstrake.layers.kinds import Bootstrap, BuiltWheel, Layer, Run, Wheels
-from lapstrake.plan.model import Plan
+from lapstrake.plan.model import Plan, own_wheels
 
 # Names all that an engine keeps for us; two names share nothing, though they build the same.
 CACHE_NAME = "LAPSTRAKE_DAGGER_CACHE"
@@ -42,6 +42,7 @@ _ENV = {
 
 # What no builder of a layer imports: a change there is no reason to build anything again.
 _NOT_NEEDED = (
+    "built_files.py",
     "cli",
     "definition/reference.py",
     "doctor.py",
@@ -61,6 +62,21 @@ _NOT_NEEDED = (
     ),
     "engines/choice.py",
     "inspect",
+    *(
+        f"projects/{name}.py"
+        for name in (
+            "build",
+            "family",
+            "files",
+            "find",
+            "legacy",
+            "offline",
+            "pyproject",
+            "requires",
+            "source",
+            "stamp",
+        )
+    ),
     "registry",
     "scaffold.py",
     "share",
@@ -104,13 +120,15 @@ class Bench:
     Attributes:
         container: the toolchain with code, settings and volumes.
         platform: what layers are for, `linux/amd64`.
+        archives: where the client's cache has wheels and source archives.
     """
 
     container: dagger.Container
     platform: str
+    archives: Path
 
     @classmethod
-    def of(cls, toolchain: Toolchain, settings: Path, platform: str) -> Bench:
+    def of(cls, toolchain: Toolchain, settings: Path, platform: str, archives: Path) -> Bench:
         """A bench for a client whose settings lie in a file that nobody else may read."""
         container = toolchain.container(platform).with_mounted_directory(
             str(places.CODE), own_code()
@@ -127,7 +145,7 @@ class Bench:
             .with_mounted_temp(str(places.APT_SOURCES))
             .with_mounted_secret(str(places.CARRIED), secret)
         )
-        return cls(container, platform)
+        return cls(container, platform, archives)
 
     def layer(self, layer: Layer, below: Mapping[str, dagger.Directory]) -> dagger.Directory:
         """What building a layer leaves: its record and its blobs.
@@ -147,6 +165,11 @@ class Bench:
         if paths:
             files = dag.host().directory(str(top), include=[_pattern(p) for p in paths])
             container = container.with_mounted_directory(str(places.FILES), files)
+        for wheel in own_wheels(layer):
+            source = wheel.source
+            archive = dag.host().file(str(self.archives / source.sha256 / source.filename))
+            place = places.ARCHIVES / source.sha256 / source.filename
+            container = container.with_mounted_file(str(place), archive)
         return container.with_exec(
             self._words("make", self.platform, f"{layer.kind} {layer.title}"),
             insecure_root_capabilities=is_privileged(layer),

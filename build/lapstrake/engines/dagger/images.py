@@ -20,6 +20,7 @@ from pathlib import Path
 import dagger
 from dagger import dag
 
+from lapstrake.built_files import keep_archives
 from lapstrake.cli.common import open_lock
 from lapstrake.definition.load import find_root, load
 from lapstrake.engines.dagger import places
@@ -210,7 +211,9 @@ class _Family:
             self.run, Interpreters.of(every.values()).to_json(), hosts_of(every.values())
         )
         path = self.secret("client.json", settings.to_json())
-        return Bench.of(self.toolchain, path, self._whole.platform)
+        store = Store()
+        keep_archives(self._whole, store)
+        return Bench.of(self.toolchain, path, self._whole.platform, store.root / "wheels")
 
     def secret(self, name: str, text: str) -> Path:
         """A file that nobody else may read, and that is gone with us."""

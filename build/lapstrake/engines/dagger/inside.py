@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx
 
 from lapstrake import process, skopeo
+from lapstrake.engines.built import built_place
 from lapstrake.engines.dagger import places
 from lapstrake.engines.dagger.carried import Carried, wear
 from lapstrake.engines.dagger.wire import Interpreters, decode, decode_image, is_pulled
@@ -34,6 +35,7 @@ from lapstrake.layers.kinds import Bootstrap, Interpreter, Layer, Run, Wheels, b
 from lapstrake.oci.archive import pack
 from lapstrake.oci.image import assemble
 from lapstrake.oci.layout import write_blobs
+from lapstrake.plan.model import own_wheels
 from lapstrake.report import console
 from lapstrake.report.progress import Plain, Progress
 from lapstrake.store.records import Blob, LayerRecord
@@ -90,9 +92,14 @@ def _make(settings: Carried, store: Store, platform: str, *_title: str) -> None:
     there = {r.id: Outcome(r, "reused") for r in _below(store)}
     with Plain() as progress:
         _have_interpreter(layer, store, progress, platform)
+        for wheel in own_wheels(layer):
+            sha256 = wheel.source.sha256
+            _copy(places.ARCHIVES / sha256, store.root / "wheels" / sha256, store)
         making = Making({layer.id: layer}, there, platform, store, progress)
         record = making.run(os.cpu_count() or 1)[layer.id].record
     _hand_over(record, store, settings.run)
+    for wheel in own_wheels(layer):
+        shutil.copytree(built_place(wheel, store), places.OUT / places.RELEASED / wheel.key)
 
 
 def _below(store: Store) -> Iterator[LayerRecord]:

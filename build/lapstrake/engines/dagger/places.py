@@ -8,6 +8,7 @@ CODE = Path("/lapstrake/code")
 LAYER = Path("/lapstrake/layer.json")
 LAYERS = Path("/lapstrake/layers.json")
 FILES = Path("/lapstrake/files")
+ARCHIVES = Path("/lapstrake/archives")
 BELOW = Path("/lapstrake/below")
 PRIMED = Path("/lapstrake/primed")
 CACHE = Path("/lapstrake/cache")
@@ -19,9 +20,11 @@ PLAN = Path("/lapstrake/plan.json")
 LOGINS = Path("/run/lapstrake-logins.json")
 PASSWORD = Path("/run/lapstrake-password")
 
-# Below OUT: what is known of the layer, its blobs, and which build it was made for.
+# Below OUT: what is known of the layer, its blobs, the files that are released beside it, and which
+# build it was made for.
 RECORD = "record.json"
 BLOBS = "blobs"
+RELEASED = "released"
 RUN = "run"
 
 # Below OUT, of an image: its layout, and the same as one file.

@@ -283,6 +283,7 @@ class _Reader:
             Wheel.model_validate(body["source"]),
             tuple(Wheel.model_validate(t) for t in body["tools"]),
             self.layers(body["root"]),
+            body["own"],
         )
 
     def _file(self, body: Json) -> FileEntry:

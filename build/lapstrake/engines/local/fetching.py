@@ -160,10 +160,13 @@ def _batches(layers: Iterable[Layer]) -> dict[str, _Batch]:
 
 
 def files_of(layer: Wheels) -> Iterator[Wheel]:
-    """What is fetched for a layer: its wheels, source archives, and what builds those."""
+    """What is fetched for a layer: its wheels, source archives, and what builds those.
+
+    Those of the repository's own projects are here already.
+    """
     for wheel in layer.wheels:
         if isinstance(wheel, BuiltWheel):
-            yield wheel.source
+            yield from () if wheel.own else (wheel.source,)
             yield from wheel.tools
         else:
             yield wheel

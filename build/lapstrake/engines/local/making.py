@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lapstrake import process
+from lapstrake.engines.built import is_complete
 from lapstrake.engines.local.bootstrap import bootstrap
 from lapstrake.engines.local.compiling import Compiling
 from lapstrake.engines.local.copy import copy_layer
@@ -96,7 +97,7 @@ class Making:
         process.check_stopped()
         with self.store.locked(layer.id), file_system_errors(self.store.root):
             record = self.store.record(layer.id)
-            if record is None:
+            if record is None or not is_complete(layer, self.store):
                 record = self._built(layer)
                 self.store.commit(record)
                 self.outcomes[layer.id] = Outcome(record, "built")
