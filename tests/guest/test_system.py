@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lapstrake.definition.deploying import DataSpec
 from lapstrake.definition.models import Service
 from lapstrake.guest import system
 from lapstrake.guest.system import SystemSpec, service_config, system_entries
@@ -50,6 +51,20 @@ def test_image_json_holds_every_value_as_it_is() -> None:
     assert (web["command"], web["env"]) == (["serve", NASTY], {"A": NASTY})
 
 
+def test_only_an_image_with_data_has_the_command_that_fetches_them() -> None:
+    files = [
+        DataSpec(url="https://example.org/b", sha256="b" * 64, path="/data/b"),
+        DataSpec(url="https://example.org/a", sha256="sha256:" + "A" * 64, path="/data/a"),
+    ]
+    found = {e.path: e for e in system_entries(SystemSpec((MAIN,), b"{}", tuple(files)))}
+    added = found.keys() - entries_of(MAIN).keys()
+    assert added == {"/usr/local/bin/lapstrake-fetch", "/etc/lapstrake/data.json"}
+    assert found["/usr/local/bin/lapstrake-fetch"].mode == 0o755
+    listed = json.loads(found["/etc/lapstrake/data.json"].data or b"")
+    assert [f["path"] for f in listed] == ["/data/a", "/data/b"]
+    assert listed[0] == {"url": "https://example.org/a", "sha256": "a" * 64, "path": "/data/a"}
+
+
 def test_an_image_without_a_main_service_says_so() -> None:
     assert json.loads(entries_of(OTHER)["/etc/lapstrake/image.json"])["main"] is None
 
@@ -77,7 +92,7 @@ def test_supervisor_includes_all_three_places() -> None:
     assert parser["unix_http_server"]["chmod"] == "0700"
 
 
-@pytest.mark.parametrize("name", ["boot", "session", "service"])
+@pytest.mark.parametrize("name", ["boot", "session", "service", "fetch"])
 def test_programs_are_python_3_9_with_its_standard_library_alone(name: str) -> None:
     source = (Path(system.__file__).parent / f"{name}.py").read_text()
     assert source.startswith("#!/usr/bin/python3 -IS\n")
