@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lapstrake.errors import UserError
-from lapstrake.fetch.download import Downloader, Item, Mismatch, Missing, retry_after, shown
+from lapstrake.fetch.download import Downloader, Item, Mismatch, Missing, shown
 from lapstrake.fetch.http import client
+from lapstrake.fetch.patience import retry_after
 from support.tiny import Answer, Request, serve, serving
 
 CONTENT = bytes(range(256)) * 4000

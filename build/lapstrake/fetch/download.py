@@ -6,11 +6,9 @@ A download that breaks off goes on where it was. A file appears under its name w
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import httpx
 
 from lapstrake.errors import UserError
 from lapstrake.fetch.http import CONNECTIONS
+from lapstrake.fetch.patience import PASSING, Passing
 from lapstrake.store.scratch import claimed_file
 from lapstrake.store.store import writing
 
@@ -31,7 +30,6 @@ Login = Callable[[str], tuple[str, str] | None]
 _CHUNK = 1 << 18
 _ATTEMPTS = 6
 _LONGEST_WAIT = 60.0
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,6 @@ class Missing(UserError):
 
 class Mismatch(UserError):
     """What arrived is not the file that was asked for."""
-
-
-class _Broken(Exception):
-    """A transfer that is worth another try; `after` is what the server asks for, in seconds."""
-
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after
 
 
 class _Ended(Exception):
@@ -172,7 +162,7 @@ class Downloader:
             before = transfer.got
             try:
                 self._attempt(url, transfer)
-            except (_Broken, httpx.TransportError) as error:
+            except (Passing, httpx.TransportError) as error:
                 failures = 1 if transfer.got > before else failures + 1
                 if failures >= _ATTEMPTS or _is_final(error):
                     raise _unreachable(url, error) from error
@@ -186,7 +176,7 @@ class Downloader:
         with self._client.stream("GET", url, headers=asked, auth=self._auth(url)) as response:
             if response.status_code == 416:
                 transfer.restart()
-                raise _Broken("the server has less than it sent before")
+                raise Passing("the server has less than it sent before")
             _check(response, url)
             if transfer.got and response.status_code == 206:
                 transfer.pieced = True
@@ -198,7 +188,7 @@ class Downloader:
                 if self._ending.is_set():
                     raise _Ended
             if announced is not None and transfer.got - begun != int(announced):
-                raise _Broken("the connection was closed early")
+                raise Passing("the connection was closed early")
 
     def _auth(self, url: str) -> httpx.BasicAuth | None:
         login = self._login(url)
@@ -206,7 +196,7 @@ class Downloader:
 
     def _rest(self, failures: int, error: Exception) -> None:
         """Wait before the next attempt: as long as the server asks, else ever longer."""
-        asked = error.after if isinstance(error, _Broken) else None
+        asked = error.after if isinstance(error, Passing) else None
         seconds = self._pause * 2 ** (failures - 1) if asked is None else asked
         if self._ending.wait(min(seconds, _LONGEST_WAIT)):
             raise _Ended
@@ -262,8 +252,8 @@ def _check(response: httpx.Response, url: str) -> None:
     code = response.status_code
     if code in {404, 410}:
         raise Missing(f"{shown(url)} is not there")
-    if code in _PASSING:
-        raise _Broken(f"HTTP {code}", retry_after(response.headers.get("Retry-After")))
+    if code in PASSING:
+        raise Passing.answered(response)
     if code in {401, 403, 407}:
         raise UserError(
             f"{shown(url)} refuses (HTTP {code})",
@@ -276,21 +266,6 @@ def _check(response: httpx.Response, url: str) -> None:
 def _is_final(error: Exception) -> bool:
     """Whether another attempt can't end otherwise."""
     return isinstance(error, httpx.UnsupportedProtocol) or "certificate" in str(error).lower()
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for: a number, or a date."""
-    if value is None:
-        return None
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(when.timestamp() - time.time(), 0.0)
 
 
 def shown(url: str) -> str:

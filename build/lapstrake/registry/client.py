@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +11,9 @@ from typing import BinaryIO, Self, TypeVar
 
 import httpx
 
-from lapstrake import process
 from lapstrake.errors import UserError
-from lapstrake.fetch.download import retry_after
 from lapstrake.fetch.http import CONNECTIONS, client, stall
+from lapstrake.fetch.patience import PASSING, Passing, Patience, unreachable
 from lapstrake.registry.auth import RegistryAuth
 from lapstrake.registry.credentials import find_credentials
 from lapstrake.registry.repository import Repository
@@ -27,9 +25,6 @@ Tick = Callable[[int], None]
 T = TypeVar("T")
 
 _PIECE = 1 << 20
-_ATTEMPTS = 4
-_LONGEST_WAIT = 60.0
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 # A registry takes no larger manifest; nor do we take a larger one from it.
 _LARGEST_MANIFEST = 4 << 20
@@ -40,14 +35,6 @@ _THINKING = 300.0
 
 class Damaged(UserError):
     """What a registry sent is not what it was asked for."""
-
-
-class _Passing(Exception):
-    """An answer that is worth another try; `after` is what the registry asks for, in seconds."""
-
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after
 
 
 class RegistryClient:
@@ -63,10 +50,9 @@ class RegistryClient:
 
     def __init__(self, repository: Repository, pause: float = 0.5) -> None:
         self.repository = repository
-        self._pause = pause
+        self._patience = Patience(pause, self._unreachable)
         self._auth = RegistryAuth(repository.url, lambda: find_credentials(repository))
         self._http = _loopback_client() if is_loopback(repository.host) else client()
-        self._ending = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -77,12 +63,12 @@ class RegistryClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ending.set()
+        self._patience.end()
         self._http.close()
 
     def end(self) -> None:
         """Let who waits or transfers in another thread give up."""
-        self._ending.set()
+        self._patience.end()
 
     def manifest(self, reference: str) -> bytes | None:
         """The manifest that a tag or a digest names; None where there is none.
@@ -107,7 +93,7 @@ class RegistryClient:
             answer = self._http.put(url, content=data, headers=headers, auth=self._auth)
             if answer.status_code == 400 and "DIGEST_INVALID" in answer.text:
                 # Docker's registry says so while another push rewrites its link to a blob
-                raise _Passing(_reason(answer))
+                raise Passing(_reason(answer))
             self._check(answer, {201})
             return answer.headers
 
@@ -150,9 +136,9 @@ class RegistryClient:
             before = transfer.got
             try:
                 self._receive(digest, transfer)
-            except (_Passing, httpx.TransportError) as error:
+            except (Passing, httpx.TransportError) as error:
                 failures = 1 if transfer.got > before else failures + 1
-                self._rest(failures, error)
+                self._patience.rest(failures, error)
         if transfer.digest != digest:
             raise Damaged(f"{self.repository} sends other bytes for {digest}")
 
@@ -219,7 +205,7 @@ class RegistryClient:
         with self._http.stream("GET", url, headers=asked, auth=self._auth) as answer:
             if answer.status_code == 416:
                 transfer.restart()
-                raise _Passing("the registry has less than it sent before")
+                raise Passing("the registry has less than it sent before")
             if answer.status_code == 404:
                 raise Damaged(f"{self.repository} has no {digest}")
             self._check(answer, {200, 206})
@@ -230,43 +216,18 @@ class RegistryClient:
                 if not transfer.add(piece):
                     raise Damaged(f"{self.repository} sends more than {digest} has")
         if not transfer.is_whole:
-            raise _Passing("the connection was closed early")
+            raise Passing("the connection was closed early")
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Try again what may pass."""
-        failures = 0
-        while True:
-            self.check_ending()
-            try:
-                return work()
-            except (_Passing, httpx.TransportError) as error:
-                failures += 1
-                self._rest(failures, error)
-
-    def _rest(self, failures: int, error: Exception) -> None:
-        """Wait before the next attempt; raise where there is to be none."""
-        if failures >= _ATTEMPTS or _is_final(error):
-            raise self._unreachable(error) from error
-        asked = error.after if isinstance(error, _Passing) else None
-        seconds = self._pause * 2 ** (failures - 1) if asked is None else asked
-        self._ending.wait(min(seconds, _LONGEST_WAIT))
-        self.check_ending()
+        return self._patience.work(work)
 
     def check_ending(self) -> None:
         """Raise `Stopped` where this client, or all, is to end."""
-        process.check_stopped()
-        if self._ending.is_set():
-            raise process.Stopped("stopped")
+        self._patience.check_ending()
 
     def _unreachable(self, error: Exception) -> UserError:
-        host = self.repository.host
-        reason = str(error) or type(error).__name__
-        if "connection refused" in reason.lower():
-            return UserError(f"nothing answers at {host}", "is the registry running there?")
-        if isinstance(error, _Passing):
-            return UserError(f"{host} doesn't serve: {reason}", "try again later")
-        hint = "check the name, the network, the proxy and the certificates (SSL_CERT_FILE)"
-        return UserError(f"{host} can't be reached: {reason}", hint)
+        return unreachable(error, self.repository.host, self.repository.host, "registry")
 
     def _check(self, answer: httpx.Response, good: set[int]) -> None:
         """Turn a refusal into an error."""
@@ -275,8 +236,8 @@ class RegistryClient:
             return
         answer.read()
         reason = self._auth.hide(_reason(answer))
-        if code in _PASSING:
-            raise _Passing(reason, retry_after(answer.headers.get("Retry-After")))
+        if code in PASSING:
+            raise Passing.answered(answer, reason)
         if code == 401:
             verb = "refuses the login" if self._auth.has_login else "wants a login"
             raise UserError(f"{host} {verb}", f"run `skopeo login {host}`")
@@ -369,14 +330,6 @@ def _loopback_client() -> httpx.Client:
         timeout=httpx.Timeout(stall(), pool=None),
         follow_redirects=True,
         headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
-    )
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether another attempt can't end otherwise."""
-    said = str(error).lower()
-    return isinstance(error, httpx.UnsupportedProtocol) or any(
-        x in said for x in ("certificate", "name or service not known", "connection refused")
     )
 
 

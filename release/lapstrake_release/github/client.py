@@ -24,7 +24,7 @@ from github.Requester import Requester
 
 from lapstrake import process
 from lapstrake.errors import UserError
-from lapstrake.fetch.download import retry_after
+from lapstrake.fetch.patience import retry_after
 from lapstrake.fetch.http import certificates
 from lapstrake.redact import redact
 from lapstrake.skopeo import is_loopback

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -13,19 +12,15 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import httpx
 
-from lapstrake import process
 from lapstrake.errors import UserError
-from lapstrake.fetch.download import retry_after
 from lapstrake.fetch.http import client, stall
+from lapstrake.fetch.patience import PASSING, Passing, Patience, unreachable
 from lapstrake.skopeo import is_loopback
 from lapstrake_release.indexes.model import Index, variables
 
 T = TypeVar("T")
 
-_ATTEMPTS = 4
-_LONGEST_WAIT = 60.0
 _REDIRECTS = 3
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
 
@@ -38,14 +33,6 @@ class There:
     sha256: str
 
 
-class _Passing(Exception):
-    """An answer that is worth another try, after so many seconds."""
-
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after
-
-
 class IndexClient:
     """Reads one index; what may pass is tried again. To be closed.
 
@@ -56,8 +43,7 @@ class IndexClient:
 
     def __init__(self, index: Index, pause: float = 0.5) -> None:
         self.index = index
-        self._pause = pause
-        self._ending = threading.Event()
+        self._patience = Patience(pause, self._unreachable)
         self._welcome = False
         self._http = _loopback_client() if is_loopback(_host(index.simple)) else client()
 
@@ -70,12 +56,12 @@ class IndexClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ending.set()
+        self._patience.end()
         self._http.close()
 
     def end(self) -> None:
         """Let who waits in another thread give up."""
-        self._ending.set()
+        self._patience.end()
 
     def files(self, project: str) -> dict[str, There]:
         """The files of a project by name; none where the index has no such project."""
@@ -88,7 +74,7 @@ class IndexClient:
             try:
                 return {f.name: f for f in found(answer)}
             except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise _Passing(f"its page of {project} can't be read") from error
+                raise Passing(f"its page of {project} can't be read") from error
 
         return self._patiently(ask)
 
@@ -124,8 +110,8 @@ class IndexClient:
             answer = self._http.post(
                 self.index.upload, data=form, auth=self._auth(), follow_redirects=False
             )
-            if answer.status_code in _PASSING:
-                raise _passing(answer)
+            if answer.status_code in PASSING:
+                raise Passing.answered(answer)
             if self.index.trusted and answer.status_code in {401, 403}:
                 # twine gets the login when it uploads
                 return
@@ -146,8 +132,8 @@ class IndexClient:
             own = _origin(url) == _origin(self.index.simple)
             auth = self._auth() if own else httpx.Auth()
             answer = self._http.get(url, headers=headers, auth=auth, follow_redirects=False)
-            if answer.status_code in _PASSING:
-                raise _passing(answer)
+            if answer.status_code in PASSING:
+                raise Passing.answered(answer)
             self._check_login(answer)
             if not answer.has_redirect_location:
                 break
@@ -171,7 +157,7 @@ class IndexClient:
             return
         if self._welcome:
             # the same login was good before: whatever keeps them may be restarting
-            raise _passing(answer)
+            raise Passing.answered(answer)
         if self.index.login is not None:
             raise UserError(
                 f"{self.index.name} refuses the login (HTTP {answer.status_code})",
@@ -184,41 +170,10 @@ class IndexClient:
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Try again what may pass."""
-        failures = 0
-        while True:
-            process.check_stopped()
-            try:
-                return work()
-            except (_Passing, httpx.TransportError) as error:
-                failures += 1
-                if failures >= _ATTEMPTS or _is_final(error):
-                    raise self._unreachable(error) from error
-                after = error.after if isinstance(error, _Passing) else None
-                seconds = self._pause * 2 ** (failures - 1) if after is None else after
-                self._ending.wait(min(seconds, _LONGEST_WAIT))
-                if self._ending.is_set():
-                    raise process.Stopped("stopped") from None
+        return self._patience.work(work)
 
     def _unreachable(self, error: Exception) -> UserError:
-        name, host = self.index.name, _host(self.index.upload)
-        reason = str(error) or type(error).__name__
-        if "connection refused" in reason.lower():
-            return UserError(f"{name}: nothing answers at {host}", "is the index running there?")
-        if isinstance(error, _Passing):
-            return UserError(f"{name} doesn't serve: {reason}", "try again later")
-        hint = "check the address, the network, the proxy and the certificates (SSL_CERT_FILE)"
-        return UserError(f"{name} can't be reached: {reason}", hint)
-
-
-def _passing(answer: httpx.Response) -> _Passing:
-    return _Passing(f"HTTP {answer.status_code}", retry_after(answer.headers.get("Retry-After")))
-
-
-def _is_final(error: Exception) -> bool:
-    said = str(error).lower()
-    return isinstance(error, httpx.UnsupportedProtocol) or any(
-        x in said for x in ("certificate", "name or service not known", "connection refused")
-    )
+        return unreachable(error, self.index.name, _host(self.index.upload), "index")
 
 
 def _json_files(answer: httpx.Response) -> Iterator[There]:
