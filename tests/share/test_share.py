@@ -215,7 +215,11 @@ def test_what_a_record_says_of_a_blob_is_checked(
     assert [title for title, _ in fetched.refused] == [layer.title]
 
 
-@pytest.mark.parametrize("content", [b"no layer", gzip.compress(b"no tar"), b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"no layer", gzip.compress(b"no tar", mtime=0), b""],
+    ids=["text", "gzip", "nothing"],
+)
 def test_a_blob_that_is_no_layer(
     repository: Repository, store: Store, second: Store, tmp_path: Path, content: bytes
 ) -> None:
