@@ -119,7 +119,7 @@ def _installed(tar: tarfile.TarFile, wanted: Iterable[str]) -> Iterator[tuple[st
         name = path[site.end() :] if site else path.removeprefix(top)
         content = tar.extractfile(member) if name in wanted else None
         if content is not None:
-            yield name, _urlsafe(hashlib.file_digest(content, "sha256").digest())
+            yield name, _urlsafe(hashlib.sha256(content.read()).digest())
 
 
 def _urlsafe(digest: bytes) -> str:

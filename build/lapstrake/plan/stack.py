@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from lapstrake.definition.models import CopySpec, RootSpec, RunSpec
+from lapstrake.definition.contents import CopySpec
+from lapstrake.definition.models import RootSpec, RunSpec
 from lapstrake.definition.repository import ImageDef, Repository
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import (
@@ -29,6 +30,7 @@ from lapstrake.layers.kinds import (
 )
 from lapstrake.lock.model import Deb, Lock, Resolution, Wheel
 from lapstrake.plan.grouping import Group, fit_budget, group_wheels
+from lapstrake.plan.model import own_wheels
 from lapstrake.plan.sources import SourceFiles
 from lapstrake.plan.tags import upstream_version
 
@@ -99,7 +101,8 @@ class Stacks:
     def _layers(self, image: ImageDef, resolution: str) -> list[Layer]:
         layers = list(self._below(image, resolution))
         parts = self._parts(image)
-        layers += self._apt(parts, tuple(layers))
+        # packages don't depend on the repository's projects, which change with every commit
+        layers += self._apt(parts, tuple(x for x in layers if not own_wheels(x)))
         layers += self._python(image, resolution, sum(map(_blobs, layers)))
         for part in parts:
             layers += self._copies(part)

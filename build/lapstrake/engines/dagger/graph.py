@@ -168,8 +168,8 @@ class Bench:
         for wheel in own_wheels(layer):
             source = wheel.source
             archive = dag.host().file(str(self.archives / source.sha256 / source.filename))
-            place = places.ARCHIVES / source.sha256 / source.filename
-            container = container.with_mounted_file(str(place), archive)
+            shown = places.ARCHIVES / source.sha256 / source.filename
+            container = container.with_mounted_file(str(shown), archive)
         return container.with_exec(
             self._words("make", self.platform, f"{layer.kind} {layer.title}"),
             insecure_root_capabilities=is_privileged(layer),
