@@ -130,11 +130,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, fault: Fault | None) -> None:
         body = self._body()
         far = http.client.HTTPConnection(*self.target, timeout=60)
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP}
-        headers.pop("Content-Length", None)
+        far.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        # one after the other: a client may send several of one name, as skopeo's are of Accept
+        for key, value in self.headers.items():
+            if key.lower() not in {*_HOP, "content-length"}:
+                far.putheader(key, value)
         if body or self.command in {"PUT", "POST", "PATCH"}:
-            headers["Content-Length"] = str(len(body))
-        far.request(self.command, self.path, body or None, headers)
+            far.putheader("Content-Length", str(len(body)))
+        far.endheaders(body or None)
         answer = far.getresponse()
         data = answer.read()
         far.close()
