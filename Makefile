@@ -21,6 +21,7 @@ demo: setup ## Build the family, smoke-test it, push it to a registry on loopbac
 test: ## All tests, linters and types among them
 	@setup/all.sh umoci shellcheck libfaketime golang-github-opencontainers-image-spec-dev gcc libc6-dev python3-dev
 	@setup/openapi.sh >/dev/null
+	@setup/browser.sh >/dev/null
 	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 bench: setup ## Measure beside Docker with pip and with uv, into bench/results/

@@ -1,0 +1,146 @@
+"""The facts of a page, from what lies in dist/."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from lapstrake.dist import Build, BuiltImage, BuiltLayer, read_build
+from lapstrake.smoke.report import CheckResult, SmokeReport, read_report
+from lapstrake_release.page.facts import Command, Image, Layer, PageFacts
+
+# What `lapstrake release` leaves of itself, by image: where its tags are, and its digest there.
+_References = dict[str, tuple[str, ...]]
+
+
+def gather(dist: Path, shown_as: str = "dist") -> PageFacts:
+    """What dist/ tells of itself: its images, their checks, where a release put them.
+
+    Args:
+        dist: the folder of a build.
+        shown_as: what the page calls that folder, in the commands that read it.
+
+    Raises:
+        UserError: there is no build.
+    """
+    build = read_build(dist)
+    smoke = read_report(dist)
+    layers = _layers(build)
+    number = {x.digest: i for i, x in enumerate(layers)}
+    checks = _checks(build, smoke)
+    released = _released(dist, build)
+    images = tuple(
+        _image(i, layers, number, checks.get(i.name), _pulls(i, build, released, shown_as))
+        for i in build.images
+    )
+    return PageFacts(
+        family=build.family,
+        version=build.version,
+        platform=build.platform,
+        epoch=build.epoch,
+        engine=build.engine,
+        lapstrake=build.lapstrake,
+        images=images,
+        layers=layers,
+        tested_by=smoke.engine if smoke and checks else "",
+    )
+
+
+def _layers(build: Build) -> tuple[Layer, ...]:
+    """Every distinct layer, those of most images first: what is shared stands together."""
+    first: dict[str, BuiltLayer] = {}
+    users: dict[str, list[str]] = {}
+    for image in build.images:
+        for layer in image.layers:
+            first.setdefault(layer.digest, layer)
+            if image.name not in users.setdefault(layer.digest, []):
+                users[layer.digest].append(image.name)
+    order = {i.name: at for at, i in enumerate(build.images)}
+    place = {digest: at for at, digest in enumerate(first)}
+    found = [
+        Layer(x.digest, x.kind, x.title, x.size, x.unpacked, tuple(users[x.digest]))
+        for x in first.values()
+    ]
+    return tuple(
+        sorted(
+            found,
+            key=lambda x: (-len(x.images), [order[n] for n in x.images], place[x.digest]),
+        )
+    )
+
+
+def _checks(build: Build, smoke: SmokeReport | None) -> dict[str, tuple[CheckResult, ...]]:
+    """Verdicts about the images as they are now: a test of another digest says nothing of them."""
+    digests = {i.name: i.digest for i in build.images}
+    found = smoke.images if smoke else ()
+    return {i.name: i.checks for i in found if digests.get(i.name) == i.digest}
+
+
+def _image(
+    image: BuiltImage,
+    layers: tuple[Layer, ...],
+    number: dict[str, int],
+    checks: tuple[CheckResult, ...] | None,
+    pulls: tuple[Command, ...],
+) -> Image:
+    own = {x.digest for x in image.layers}
+    return Image(
+        name=image.name,
+        description=image.description,
+        extends=image.extends,
+        digest=image.digest,
+        config=image.config,
+        size=image.size,
+        own=sum(x.size for x in layers if x.digest in own and len(x.images) == 1),
+        layers=tuple(number[x.digest] for x in image.layers),
+        budget=image.budget,
+        python=image.python,
+        services=image.services,
+        tags=image.tags,
+        pulls=pulls,
+        checks=checks,
+    )
+
+
+def _pulls(
+    image: BuiltImage, build: Build, released: _References, shown_as: str
+) -> tuple[Command, ...]:
+    """From where a release has put it; else from the folder of the build."""
+    if references := released.get(image.name):
+        return pulls_from(references)
+    target = f"{build.family}:{image.tags[0]}" if image.tags else f"{build.family}:{image.name}"
+    line = f"skopeo copy oci:{shown_as}:{image.name} docker-daemon:{target}"
+    return (Command("From the folder of the build, into Docker", line),)
+
+
+def pulls_from(references: tuple[str, ...]) -> tuple[Command, ...]:
+    """`docker pull` of each; those by digest can't change under one's hands, and are called so."""
+    return tuple(
+        Command("By digest" if "@" in r else "By name", f"docker pull {r}") for r in references
+    )
+
+
+def _released(dist: Path, build: Build) -> _References:
+    """Where a finished release of this version has put just these images."""
+    try:
+        said: Any = json.loads((dist / f"release-{build.version}.json").read_bytes())
+        if said["outcome"] != "done":
+            return {}
+        digests = {i.name: i.digest for i in build.images}
+        return {
+            str(i["name"]): tuple(map(str, (*i["pinned"], *i["references"])))
+            for i in said["images"]
+            if i["digest"] == digests.get(i["name"])
+        }
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def worst(checks: tuple[CheckResult, ...] | None) -> str:
+    """`failed`, `passed`, or `untested`: what the checks of one image amount to."""
+    found = Counter(c.verdict for c in checks or ())
+    if found["failed"]:
+        return "failed"
+    return "passed" if found["passed"] else "untested"

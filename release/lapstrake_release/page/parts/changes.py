@@ -1,0 +1,109 @@
+"""What is new against an earlier build."""
+
+from __future__ import annotations
+
+from lapstrake_release.page import words
+from lapstrake_release.page.facts import Changes, ImageChange, PackageChange
+from lapstrake_release.page.markup import Html, html, tag
+
+
+def changes(found: Changes) -> Html:
+    """A sentence, then each image that is another one now."""
+    changed = [c for c in found.images if not c.equal]
+    equal = [c.name for c in found.images if c.equal]
+    return html(
+        tag("p", _intro(found, changed), class_="lead"),
+        [_image(c) for c in changed],
+        _names("New", found.added),
+        _names("Gone", found.removed),
+        _names("The same", tuple(equal)),
+    )
+
+
+def _intro(found: Changes, changed: list[ImageChange]) -> str:
+    new = {x.digest: x.size for c in changed for x in c.layers if not x.gone}
+    if not (changed or found.added or found.removed):
+        return f"Nothing: every image is what it was in {found.against}."
+    parts = [
+        f"{words.number(len(changed), 'image')} changed" if changed else "",
+        f"{len(found.added)} new" if found.added else "",
+        f"{len(found.removed)} gone" if found.removed else "",
+    ]
+    sent = (
+        f" Who has {found.against} pulls {words.size(sum(new.values()))} in "
+        f"{words.number(len(new), 'new layer')} for all that changed."
+        if changed
+        else ""
+    )
+    return f"Against {found.against}: {words.listed([p for p in parts if p])}.{sent}"
+
+
+def _names(label: str, names: tuple[str, ...]) -> Html:
+    return tag("p", tag("b", f"{label}: "), words.listed(names)) if names else html()
+
+
+def _image(change: ImageChange) -> Html:
+    count = len(change.packages or ())
+    what = words.said(
+        f"{words.number(count, 'package')} changed" if count else "",
+        f"{words.change(change.size - change.size_before)}",
+        f"{words.size(change.fetched)} to pull",
+    )
+    summary = tag(
+        "summary", tag("span", change.name, class_="name"), tag("span", what, class_="about")
+    )
+    return tag(
+        "details",
+        summary,
+        tag(
+            "p",
+            words.digest(change.digest_before),
+            " → ",
+            words.digest(change.digest),
+            class_="about",
+        ),
+        _packages(change),
+        _layers(change),
+        class_="change",
+    )
+
+
+def _packages(change: ImageChange) -> Html:
+    if change.packages is None:
+        return tag("p", "One of the two has no bill of materials, so that packages can't be told.")
+    if not change.packages:
+        return tag("p", "The same packages in the same versions.")
+    heads = ("Package", "System", "Before", "Now")
+    return tag(
+        "table",
+        tag("caption", f"Packages of {change.name} that differ", class_="unseen"),
+        tag("thead", tag("tr", [tag("th", t, scope="col") for t in heads])),
+        tag("tbody", [_package(p) for p in change.packages]),
+    )
+
+
+def _package(change: PackageChange) -> Html:
+    kind = "came" if not change.before else "went" if not change.after else "moved"
+    none = tag("span", "none", class_="about")
+    return tag(
+        "tr",
+        tag("th", change.package.name, scope="row"),
+        tag("td", change.package.system),
+        tag("td", tag("code", change.before) if change.before else none),
+        tag("td", tag("code", change.after) if change.after else none),
+        class_=kind,
+    )
+
+
+def _layers(change: ImageChange) -> Html:
+    rows = [
+        tag(
+            "li",
+            tag("span", "−" if x.gone else "+", class_="sign", aria_hidden="true"),  # noqa: RUF001
+            tag("span", "gone: " if x.gone else "new: ", class_="unseen"),
+            f"{x.title or x.digest}, {words.size(x.size)}",
+            class_="went" if x.gone else "came",
+        )
+        for x in change.layers
+    ]
+    return html(tag("h3", "Layers"), tag("ul", rows, class_="plain")) if rows else html()

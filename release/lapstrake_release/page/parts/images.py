@@ -1,0 +1,251 @@
+"""The family: one row an image, and below it what one needs to use the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lapstrake.definition.models import PortSpec
+from lapstrake_release.page import words
+from lapstrake_release.page.facts import Command, Image, Layer, PageFacts
+from lapstrake_release.page.gather import worst
+from lapstrake_release.page.markup import Html, html, link, tag
+from lapstrake_release.verdicts.model import Verdict, said, standing
+
+# The size bar's own units; the largest image fills it.
+_BAR = 1000
+
+STATES = {"failed": "Checks failed", "passed": "Checks passed", "untested": "Not checked"}
+
+
+def images(facts: PageFacts) -> Html:
+    """The table of images."""
+    tested = any(i.verdicts is not None for i in facts.images)
+    heads = [("Image", "text"), ("Size", "number"), ("Not shared", "number"), ("Checks", "number")]
+    heads += [("Testers", "text")] if tested else []
+    most = max((i.size for i in facts.images), default=1)
+    table = tag(
+        "table",
+        tag("caption", "Images, with their size, checks and digest", class_="unseen"),
+        tag(
+            "thead",
+            tag(
+                "tr",
+                [tag("th", text, scope="col", data_sort=kind) for text, kind in heads],
+                tag("th", "Digest", scope="col"),
+            ),
+        ),
+        [_body(i, facts, most, len(heads) + 1, tested) for i in facts.images],
+        class_="images",
+        id="t-images",
+    )
+    return html(_tools(facts), table)
+
+
+def anchor(name: str) -> str:
+    """The id of an image's row; names that could be no id at all don't come out of a build."""
+    return f"image-{''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)}"
+
+
+def _tools(facts: PageFacts) -> Html:
+    states = [s for s in STATES if any(worst(i.checks) == s for i in facts.images)]
+    return tools(
+        "t-images",
+        "Filter images",
+        "Name, tag or port…",
+        [("any", "All images"), *((s, STATES[s]) for s in states)],
+        "image",
+    )
+
+
+def tools(target: str, label: str, hint: str, states: list[tuple[str, str]], noun: str) -> Html:
+    """What filters a table; it stays hidden where no script runs."""
+    field = tag(
+        "label",
+        tag("span", label, class_="unseen"),
+        tag("input", type="search", placeholder=hint, autocomplete="off", spellcheck="false"),
+    )
+    choice = tag(
+        "label",
+        tag("span", f"{label} by state", class_="unseen"),
+        tag("select", [tag("option", text, value=value) for value, text in states]),
+    )
+    count = tag("output", class_="count", aria_live="polite")
+    several = choice if len(states) > 1 else None
+    return tag(
+        "div", field, several, count, class_="tools", hidden=True, data_for=target, data_noun=noun
+    )
+
+
+def _body(image: Image, facts: PageFacts, most: int, columns: int, tested: bool) -> Html:
+    state = worst(image.checks)
+    row = tag(
+        "tr",
+        tag(
+            "th",
+            tag("span", image.name, class_="name"),
+            tag("span", image.description, class_="about") if image.description else None,
+            scope="row",
+            data_find=True,
+        ),
+        tag(
+            "td",
+            words.size(image.size),
+            bar(image, facts.layers, len(facts.images), most),
+            class_="size",
+            data_value=image.size,
+            data_label="Size",
+        ),
+        tag(
+            "td", words.size(image.own), class_="num", data_value=image.own, data_label="Not shared"
+        ),
+        _checks(image, state),
+        tag("td", _tester(image), data_label="Testers") if tested else None,
+        tag("td", _digest(image.digest), data_label="Digest"),
+    )
+    more = tag("tr", tag("td", _details(image, facts), colspan=columns), class_="more")
+    return tag("tbody", row, more, id=anchor(image.name), data_state=state)
+
+
+def _digest(value: str) -> Html:
+    return tag("span", words.digest(value), class_="copied", data_copy=value, data_what="digest")
+
+
+def bar(image: Image, layers: tuple[Layer, ...], family: int, most: int) -> Html:
+    """An image's bytes as a line: what all share, what some share, what only it has."""
+    parts = {"all": 0, "some": 0, "own": 0}
+    for at in dict.fromkeys(image.layers):
+        parts[share(layers[at], family)] += layers[at].size
+    left, paths = 0.0, []
+    for kind, count in parts.items():
+        width = count * _BAR / most
+        if count:
+            drawn = f"M{left:.0f} 0h{max(width, 1):.0f}v6H{left:.0f}z"
+            paths.append(tag("path", class_=kind, d=drawn))
+        left += width
+    return tag(
+        "svg",
+        paths,
+        class_="bar",
+        viewBox=f"0 0 {_BAR} 6",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
+
+
+def share(layer: Layer, family: int) -> str:
+    """Whether `all` images have a layer, `some` do, or one has it as its `own`."""
+    if len(layer.images) == 1:
+        return "own"
+    return "all" if len(layer.images) == family else "some"
+
+
+def _checks(image: Image, state: str) -> Html:
+    return tag(
+        "td",
+        words.icon(state),
+        " ",
+        tag("a", counts(image), href=f"#checks-{anchor(image.name)}")
+        if image.checks
+        else "not checked",
+        class_=state,
+        data_value=image.count("failed") * 1000 - image.count("passed"),
+        data_label="Checks",
+    )
+
+
+def counts(image: Image) -> Html:
+    """`24 passed`, and how many failed where any did."""
+    failed = image.count("failed")
+    return words.said(f"{failed} failed" if failed else "", f"{image.count('passed')} passed")
+
+
+def _tester(image: Image) -> Html:
+    last = standing(image.verdicts or ())
+    state = "untested"
+    if last:
+        state = "passed" if all(v.outcome == "pass" for v in last) else "failed"
+    return tag("span", words.icon(state), " ", said(image.verdicts or ()), class_=state)
+
+
+def _details(image: Image, facts: PageFacts) -> Html:
+    return tag(
+        "details",
+        tag(
+            "summary",
+            "Pull commands, names and services",
+            tag("span", f" of {image.name}", class_="unseen"),
+        ),
+        tag("div", [command(c, image.name) for c in image.pulls], class_="commands"),
+        tag("dl", [_fact(k, v) for k, v in _known(image, facts)], class_="known"),
+    )
+
+
+def command(shown: Command, name: str) -> Html:
+    """A line to copy."""
+    return tag(
+        "div",
+        tag("span", shown.label, class_="label"),
+        tag("pre", tag("code", shown.line, data_copy=True, data_what=f"command for {name}")),
+        class_="command",
+    )
+
+
+def _fact(name: str, value: Html) -> Html:
+    return html(tag("dt", name), tag("dd", value))
+
+
+def _known(image: Image, facts: PageFacts) -> Iterator[tuple[str, Html]]:
+    for label, value in (("Manifest", image.digest), ("Config", image.config)):
+        shown = words.digest(value, whole=True)
+        yield label, tag("span", shown, data_copy=value, data_what=f"{label.lower()} digest")
+    if image.tags:
+        yield (
+            "Names",
+            tag(
+                "ul",
+                [tag("li", tag("code", t)) for t in image.tags],
+                class_="plain",
+                data_find=True,
+            ),
+        )
+    if image.services:
+        yield (
+            "Services",
+            tag("ul", [tag("li", s) for s in _services(image)], class_="plain", data_find=True),
+        )
+    if image.extends:
+        yield "Extends", html(image.extends)
+    if image.python:
+        yield "Python", html(image.python)
+    distinct = [facts.layers[at] for at in dict.fromkeys(image.layers)]
+    alone = sum(len(x.images) == 1 for x in distinct)
+    yield "Layers", html(f"{len(image.layers)}, of which {alone or 'none'} in no other image")
+    if image.budget is not None:
+        used = words.quantity(image.size, image.budget)
+        yield "Size limit", html(f"{words.size(image.budget)}, {used} used")
+    for verdict in reversed(image.verdicts or ()):
+        yield "Verdict", _verdict(verdict)
+
+
+def _services(image: Image) -> Iterator[Html]:
+    for service in image.services:
+        ports = [tag("li", f"{p.port} {_port(p)}".strip()) for p in service.ports]
+        yield html(tag("code", service.name), tag("ul", ports, class_="ports") if ports else None)
+
+
+def _port(port: PortSpec) -> str:
+    known = [port.name, "" if port.name == port.protocol else port.protocol, port.path]
+    return " ".join(x for x in known if x)
+
+
+def _verdict(verdict: Verdict) -> Html:
+    state = "passed" if verdict.outcome == "pass" else "failed"
+    return tag(
+        "div",
+        tag("span", words.icon(state), f" {state} by ", tag("b", verdict.by), class_=state),
+        ", ",
+        words.moment(verdict.at),
+        html(", ", link(verdict.source, "on the issue")) if verdict.source else None,
+        tag("p", verdict.note, class_="note") if verdict.note else None,
+        class_="verdict",
+    )
