@@ -12,7 +12,7 @@ from lapstrake.errors import UserError
 from lapstrake.registry.client import MANIFEST, Damaged, RegistryClient, sha256_of
 
 # Whatever may hold a name: a registry answers 404 for a kind that isn't asked for.
-_ANYTHING = ", ".join(
+ANYTHING = ", ".join(
     (
         MANIFEST,
         "application/vnd.oci.image.index.v1+json",
@@ -60,7 +60,7 @@ class Names(RegistryClient):
     def names(self) -> list[str]:
         """Every name in the repository, sorted; none where there is no such repository."""
         found: set[str] = set()
-        for page in self._pages(f"{self.repository.url}/tags/list"):
+        for page in self._pages(f"{self.repository.url}/tags/list?n=1000"):
             found |= {str(t) for t in page.get("tags") or ()}
         return sorted(found)
 
@@ -99,20 +99,26 @@ class Names(RegistryClient):
             return
         decoy = _decoy(job)
         self._put_decoy(sha256_of(decoy), decoy)
-        self._delete(sha256_of(decoy))
+        self.delete(sha256_of(decoy))
         for name in names:
             self._put_decoy(name, decoy)
-        self._delete(sha256_of(decoy))
+        self.delete(sha256_of(decoy))
         for name in names:
             # some registries delete what a name holds, but leave the name
             if self.digest(name) == sha256_of(decoy):
-                self._delete(name)
+                self.delete(name)
 
     def _put_decoy(self, name: str, decoy: bytes) -> None:
         self.upload(sha256_of(_EMPTY), _EMPTY)
         self.put_manifest(name, decoy)
 
-    def _delete(self, reference: str) -> None:
+    def delete(self, reference: str) -> None:
+        """Delete what a digest names, with all its names; nothing where it is gone already.
+
+        Raises:
+            Refused: the registry takes no deletions.
+        """
+
         def delete() -> None:
             url = f"{self.repository.url}/manifests/{reference}"
             answer = self._http.delete(url, auth=self._auth)
@@ -125,7 +131,7 @@ class Names(RegistryClient):
 
     def _anything(self, name: str) -> bytes | None:
         url = f"{self.repository.url}/manifests/{name}"
-        with self._http.stream("GET", url, headers={"Accept": _ANYTHING}, auth=self._auth) as got:
+        with self._http.stream("GET", url, headers={"Accept": ANYTHING}, auth=self._auth) as got:
             if got.status_code == 404:
                 return None
             self._check(got, {200})

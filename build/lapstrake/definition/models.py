@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lapstrake.definition.channels import DEFAULT, ChannelSpec, wrong_channels
 from lapstrake.definition.deploying import DataSpec, ServesSpec
 from lapstrake.definition.fields import (
     ByteSize,
@@ -159,7 +160,20 @@ class Family(Part):
     layers: Layering = Field(default=Layering(), description="see `layers` below")
     dagger: DaggerSpec = Field(default=DaggerSpec(), description="see `dagger` below")
     release: ReleaseSpec = Field(default=ReleaseSpec(), description="see `release` below")
+    channels: list[ChannelSpec] = Field(
+        default=DEFAULT,
+        description="where versions go after their release, in this order; by default `testing` "
+        "for dev pre-releases, `staging` for candidates, `production` for releases whose candidate "
+        "is in `staging`",
+    )
     qa: QaSpec = Field(default=QaSpec(), description="see `qa` below")
+
+    @field_validator("channels")
+    @classmethod
+    def _sound_channels(cls, value: list[ChannelSpec]) -> list[ChannelSpec]:
+        if wrong := wrong_channels(value):
+            raise ValueError(wrong)
+        return value
 
 
 class RootSpec(Part):
