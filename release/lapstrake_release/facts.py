@@ -121,6 +121,11 @@ class ReleaseFacts:
         """The wheels and the source archives, sorted by file name."""
         return tuple(sorted((*self.wheels, *self.sdists), key=lambda f: f.name))
 
+    @property
+    def published(self) -> tuple[Path, ...]:
+        """Every file of the draft, sorted."""
+        return tuple(sorted({*(f.path for f in self.files), *self.evidence}))
+
 
 @dataclass(frozen=True)
 class AssetFacts:

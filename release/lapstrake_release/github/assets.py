@@ -11,14 +11,10 @@ from github.GithubException import GithubException
 from github.GitRelease import GitRelease
 from github.GitReleaseAsset import GitReleaseAsset
 
-from lapstrake.errors import UserError
+from lapstrake_release.evidence.publishable import check_publishable
 from lapstrake_release.evidence.sums import SUMS, published_name, sha256_of
 from lapstrake_release.facts import ReleaseFacts
 from lapstrake_release.github.client import GithubClient, Passing
-
-# What GitHub takes, in bytes and files of a release.
-_LARGEST = 2 << 30
-_MOST = 1000
 
 _PIECE = 1 << 20
 
@@ -60,20 +56,11 @@ def assets_of(facts: ReleaseFacts) -> tuple[Asset, ...]:
     """Every file of a release by name, SHA256SUMS last: where it is, the others are.
 
     Raises:
-        UserError: a file can't be read, or GitHub takes none of its size.
+        UserError: a file can't be read, or GitHub would not take it.
     """
-    paths = {f.path for f in facts.files} | set(facts.evidence)
-    found = sorted(
-        (Asset(published_name(p), p, sha256_of(p), p.stat().st_size) for p in paths),
-        key=lambda a: (a.name == SUMS, a.name),
-    )
-    for asset in found:
-        if not 0 < asset.size < _LARGEST:
-            what = "is empty" if asset.size == 0 else "has 2 GiB or more"
-            raise UserError(f"{asset.path} {what}, and GitHub takes no such file")
-    if len(found) > _MOST:
-        raise UserError(f"GitHub takes no more than {_MOST} files, and there are {len(found)}")
-    return tuple(found)
+    check_publishable(facts.published)
+    found = (Asset(published_name(p), p, sha256_of(p), p.stat().st_size) for p in facts.published)
+    return tuple(sorted(found, key=lambda a: (a.name == SUMS, a.name)))
 
 
 def send_assets(

@@ -14,6 +14,7 @@ from lapstrake.registry.client import sha256_of
 from lapstrake.registry.repository import Repository
 from lapstrake.version import Version
 from lapstrake_release import worktree
+from lapstrake_release.evidence.publishable import check_publishable
 from lapstrake_release.facts import FileFacts
 from lapstrake_release.files import files_in, more_files
 from lapstrake_release.history import check_new, read_history
@@ -38,7 +39,7 @@ def check(job: Job) -> None:
     with problems.collected():
         planned_names(job)
     with problems.collected():
-        more_files(job.definition)
+        check_publishable(more_files(job.definition))
     projects: tuple[Project, ...] = ()
     with problems.collected():
         projects = job.definition.projects.all

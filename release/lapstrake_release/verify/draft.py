@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lapstrake.errors import UserError
 from lapstrake_release.evidence import SUMS
-from lapstrake_release.github import GithubClient, find_release, find_settings
 from lapstrake_release.verify.model import Findings
+
+if TYPE_CHECKING:
+    from lapstrake_release.github import GithubClient
 
 PART = "release"
 
@@ -30,6 +33,8 @@ def check_release(
     Returns:
         the SHA-256 of each file that SHA256SUMS names.
     """
+    from lapstrake_release.github import GithubClient, find_release, find_settings
+
     with GithubClient(find_settings(repository, root)) as client:
         found = find_release(client, git_tag)
         if found is None:
