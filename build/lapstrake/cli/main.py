@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "channels": ("lapstrake_release.cli.channels", "What is in which channel; repair one."),
     "history": ("lapstrake_release.cli.history", "What a channel held when, and why."),
     "prune": ("lapstrake_release.cli.prune", "Delete what no channel, number or version holds."),
+    "report": ("lapstrake_release.cli.report", "A page about the build: one HTML file."),
     "version": ("lapstrake_release.cli.version", "A version's spellings, and which comes next."),
     "shell": ("lapstrake.cli.shell", "A shell, or an SSH login, in a built image."),
     "explain": ("lapstrake.cli.explain", "What a built image is made of, and why."),

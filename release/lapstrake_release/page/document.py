@@ -144,6 +144,12 @@ def _figures(facts: PageFacts) -> list[tuple[str, ...]]:
         ("To store", words.size(facts.stored), once),
         _checked(facts),
     ]
+    if held := [c for c in facts.channels or () if c.version]:
+        last = held[-1]
+        state = "failed" if last.trouble else ""
+        found.append(
+            (f"In {last.name}", last.version, last.trouble or f"move {last.number}", state)
+        )
     if facts.changes is not None:
         changed = sum(not c.equal for c in facts.changes.images)
         found.append(("Changed", f"{changed}", f"since {facts.changes.against}"))

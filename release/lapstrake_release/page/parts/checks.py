@@ -104,6 +104,7 @@ def _strip(found: tuple[CheckResult, ...]) -> Html:
         "svg",
         paths,
         class_="strip",
+        preserveAspectRatio="xMinYMid",
         viewBox=f"0 0 {width} 16",
         width=width,
         height=16,

@@ -14,6 +14,9 @@ from lapstrake_release.verdicts.model import Verdict, said, standing
 # The size bar's own units; the largest image fills it.
 _BAR = 1000
 
+# Whether all images of the family have a layer, more than half, fewer, or one alone.
+SHARES = ("all", "most", "few", "own")
+
 STATES = {"failed": "Checks failed", "passed": "Checks passed", "untested": "Not checked"}
 
 
@@ -111,8 +114,8 @@ def _digest(value: str) -> Html:
 
 
 def bar(image: Image, layers: tuple[Layer, ...], family: int, most: int) -> Html:
-    """An image's bytes as a line: what all share, what some share, what only it has."""
-    parts = {"all": 0, "some": 0, "own": 0}
+    """An image's bytes as a line: what all share first, what only it has last."""
+    parts = dict.fromkeys(SHARES, 0)
     for at in dict.fromkeys(image.layers):
         parts[share(layers[at], family)] += layers[at].size
     left, paths = 0.0, []
@@ -133,10 +136,13 @@ def bar(image: Image, layers: tuple[Layer, ...], family: int, most: int) -> Html
 
 
 def share(layer: Layer, family: int) -> str:
-    """Whether `all` images have a layer, `some` do, or one has it as its `own`."""
-    if len(layer.images) == 1:
+    """Who has a layer; one of `SHARES`."""
+    count = len(layer.images)
+    if count == 1:
         return "own"
-    return "all" if len(layer.images) == family else "some"
+    if count == family:
+        return "all"
+    return "most" if 2 * count > family else "few"
 
 
 def _checks(image: Image, state: str) -> Html:

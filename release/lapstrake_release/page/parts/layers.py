@@ -5,7 +5,7 @@ from __future__ import annotations
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Image, Layer, PageFacts
 from lapstrake_release.page.markup import Html, html, tag
-from lapstrake_release.page.parts.images import share
+from lapstrake_release.page.parts.images import SHARES, share
 
 # The figure's width in its own units, the gap between two layers, and the least that is drawn.
 _WIDTH, _GAP, _LEAST = 10_000, 9, 28
@@ -64,7 +64,8 @@ def _figure(facts: PageFacts, spans: list[tuple[int, int]]) -> Html:
 
 def _legend(facts: PageFacts) -> Html:
     family = len(facts.images)
-    kinds = {"all": f"in all {family}", "some": "in some", "own": "in one alone"}
+    said = (f"in all {family}", "in most", "in a few", "in one alone")
+    kinds = dict(zip(SHARES, said, strict=True))
     sums = {k: sum(x.size for x in facts.layers if share(x, family) == k) for k in kinds}
     parts = [
         tag("li", tag("span", class_=f"swatch {k}"), text, tag("b", words.size(sums[k])))
@@ -78,7 +79,7 @@ def _row(image: Image, facts: PageFacts, spans: list[tuple[int, int]]) -> Html:
     family = len(facts.images)
     has = sorted(set(image.layers))
     paths = []
-    for kind in ("all", "some", "own"):
+    for kind in SHARES:
         drawn = "".join(
             f"M{spans[i][0]} 0h{spans[i][1]}v1h-{spans[i][1]}z"
             for i in has
