@@ -129,7 +129,7 @@
       const [title, kind, size, , images] = [...row.cells].map((cell) => cell.textContent);
       return { at, width, row, said: `${title} (${kind}), ${size}: ${images}` };
     });
-    const marks = all(figure, ".mark");
+    const marks = all(figure, ".here");
     const output = scrub.parentElement.querySelector("output");
     const point = (number) => {
       const layer = layers[number];
