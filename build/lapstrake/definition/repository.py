@@ -91,6 +91,11 @@ class Repository:
         alone = [i.name for i in self.ancestry(name) if _alone(i)]
         return alone[-1] if alone else "family"
 
+    def owners(self, name: str) -> tuple[str, ...]:
+        """Whose the bugs of an image are: what it says itself, else the nearest below it."""
+        of_each = (tuple(i.spec.owners) for i in reversed(self.ancestry(name)))
+        return next((owners for owners in of_each if owners), ())
+
     @cached_property
     def default(self) -> frozenset[str]:
         """The names of the images that are built where none is named."""

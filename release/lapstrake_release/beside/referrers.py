@@ -7,8 +7,9 @@ the artifacts' own tags count as well, and each writer puts back what the index 
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ import httpx
 
 from lapstrake.errors import UserError
 from lapstrake.registry.client import Damaged, sha256_of
+from lapstrake.registry.repository import Repository
 from lapstrake.share.transfers import all_at_once
 from lapstrake_release.beside.artifact import (
     EMPTY,
@@ -192,6 +194,13 @@ class Referrers(Names):
                 return
             new = [listed(m) for d in sorted(lacking) if (m := self.holder(d))]
             self.put_manifest(fallback_tag(subject), index_of([*there, *new]), INDEX)
+
+
+@contextlib.contextmanager
+def opened(repositories: Iterable[Repository]) -> Iterator[tuple[Referrers, ...]]:
+    """A client of each repository, as long as the context lasts."""
+    with contextlib.ExitStack() as stack:
+        yield tuple(stack.enter_context(Referrers(r)) for r in repositories)
 
 
 def _of_kind(descriptors: Iterable[Json], kind: Kind) -> set[str]:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lapstrake_release.verdicts.model import KIND, Verdict, said, standing
-from lapstrake_release.verdicts.store import give, read, read_all
+from lapstrake_release.verdicts.store import give, now, read, read_all
 
-__all__ = ["KIND", "Verdict", "give", "read", "read_all", "said", "standing"]
+__all__ = ["KIND", "Verdict", "give", "now", "read", "read_all", "said", "standing"]

@@ -1,0 +1,1 @@
+"""What testers are handed: an issue on GitHub for each image, or for the family."""
