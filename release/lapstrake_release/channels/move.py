@@ -138,10 +138,8 @@ class Mover:
     def _unmoved(self, seen: str) -> Move | None:
         last = self._registry.head(self._channel)
         if ("" if last is None else last.digest) != seen:
-            now = f"holds {last.line.version or 'nothing'} by move {last.number}" if last else ""
-            who = f", {last.line.who}" if last else ""
             raise UserError(
-                f"{self._channel} was moved meanwhile: it {now or 'is empty'}{who}",
+                f"{self._channel} was moved meanwhile: {_said(last)}",
                 f"look with `lapstrake history {self._channel}`, and start again",
             )
         return last
@@ -221,7 +219,8 @@ class Mover:
             version=held.line.version if held else "",
             wanted=move.line.version,
         )
-        return replace(move, line=line, images=held.images if held else (), gone=())
+        images = held.images if held else ()
+        return replace(move, line=line, images=images, gone=(), read="")
 
     def _take_away(self, move: Move) -> None:
         """Let the tags of images that this version doesn't have name nothing any more."""
@@ -283,6 +282,15 @@ def _gone(repository: Repository, image: Held) -> UserError:
         f"{repository} has no {image.digest} any more, which is {image.name}",
         "something has deleted it; choose another version or move",
     )
+
+
+def _said(last: Move | None) -> str:
+    """A channel's last move in a few words."""
+    if last is None:
+        return "it is empty"
+    line = last.line
+    verb = f"holds {line.version or 'nothing'}" if last.is_over else f"goes to {line.version}"
+    return f"it {verb} by move {line.number} of {line.who}"
 
 
 def _rfc3339(seconds: float) -> str:
