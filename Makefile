@@ -19,8 +19,9 @@ demo: setup ## Build the family, smoke-test it, push it to a registry on loopbac
 	@setup/with-docker.sh setup/demo.sh
 
 test: ## All tests, linters and types among them
-	@setup/all.sh umoci shellcheck libfaketime golang-github-opencontainers-image-spec-dev gcc libc6-dev python3-dev
+	@setup/all.sh docker-compose umoci shellcheck libfaketime golang-github-opencontainers-image-spec-dev gcc libc6-dev python3-dev
 	@setup/openapi.sh >/dev/null
+	@setup/kserve.sh >/dev/null
 	@setup/browser.sh >/dev/null
 	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 

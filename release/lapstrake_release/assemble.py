@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lapstrake.dist import BuiltImage
 from lapstrake.guest.system import SBOM
+from lapstrake_release.deploying import deploy_files
 from lapstrake_release.facts import FileFacts, ImageFacts, ReleaseFacts
 from lapstrake_release.files import more_files
 from lapstrake_release.job import Job
@@ -32,7 +33,7 @@ def facts_of(job: Job) -> ReleaseFacts:
         wheels=tuple(f for f in files if f.kind == "wheel"),
         sdists=tuple(f for f in files if f.kind == "sdist"),
         smoke=smoke_facts(job),
-        evidence=more_files(job.definition),
+        evidence=tuple(sorted({*more_files(job.definition), *deploy_files(job)})),
     )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from image_maker import Maker, service
 
-from lapstrake.dist import Token
+from lapstrake.definition.deploying import DataSpec
+from lapstrake.dist import Deploying, Token
+from lapstrake.guest.system import DATA_JSON, FETCH, SystemSpec, system_entries
 from lapstrake.layers.kinds import FileEntry
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.network]
@@ -21,7 +23,7 @@ def test_a_sound_image_passes_every_check_that_applies(maker: Maker) -> None:
     assert [(c.name, c.expected, c.seen) for c in tested.failed] == []
     skipped = {c.name for c in tested.checks if c.verdict == "skipped"}
     no_v2 = {"v2-rest", "v2-rest-inference", "v2-grpc", "v2-grpc-inference", "metrics"}
-    assert skipped == no_v2 | {"models-train", "pip-check", "imports"}
+    assert skipped == no_v2 | {"models-train", "pip-check", "imports", "data-is-fetched"}
     assert all(c.why for c in tested.checks if c.verdict == "skipped")
     assert (maker.folder / "dist/smoke.json").exists()
 
@@ -149,6 +151,33 @@ def test_a_service_that_needs_root(maker: Maker) -> None:
     assert found.expected == "web to answer GET :8000/ with 200, as 12345:0"
     assert found.seen == "the container ended with 1"
     assert any("Permission denied" in line for line in found.log)
+
+
+def test_a_service_that_writes_into_the_image(maker: Maker) -> None:
+    command = ["sh", "-c", "touch /var/tmp/here && exec python3 -m http.server 8000"]
+    names = ["runs-as-any-user", "runs-locked-down"]
+    anyone, locked = maker.smoke(maker.image([service(command=command)]), names).checks
+    assert (anyone.verdict, anyone.seen) == ("passed", "")
+    assert locked.expected == "web to answer GET :8000/ with 200, in a read-only image"
+    assert locked.seen == "the container ended with 1"
+    assert any("Read-only file system" in line for line in locked.log)
+
+
+def test_a_folder_that_a_read_only_image_may_write_to(maker: Maker) -> None:
+    command = ["sh", "-c", "touch /var/tmp/here && exec python3 -m http.server 8000"]
+    image = maker.image([service(command=command)], deploying=Deploying(volumes=("/var/tmp",)))
+    assert maker.check(image, "runs-locked-down").verdict == "passed"
+
+
+def test_data_that_lie_in_the_image(maker: Maker) -> None:
+    data = (DataSpec(url="https://example.org/x", sha256="a" * 64, path="/data/x"),)
+    ours = [e for e in system_entries(SystemSpec((), b"", data)) if e.path in (FETCH, DATA_JSON)]
+    about = Deploying(volumes=("/data",), data=data)
+    sound = maker.image(files=ours, deploying=about)
+    assert maker.check(sound, "data-is-fetched").verdict == "passed"
+    baked = [*ours, FileEntry.of("/data/x", b"data")]
+    found = maker.check(maker.image(files=baked, deploying=about), "data-is-fetched")
+    assert found.seen == "['other    /data/x']"
 
 
 def test_a_container_that_ignores_the_signal_to_stop(maker: Maker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from pathlib import Path
 import httpx
 
 from lapstrake.definition.models import Service
+from lapstrake.deploy.model import SCRATCH
 from lapstrake.dist import Build, BuiltImage
 from lapstrake.errors import UserError
 from lapstrake.smoke.checking import Failed, Skipped
 from lapstrake.smoke.engine import Engine, Start
 from lapstrake.smoke.guest import CrashWatch, Guest
 from lapstrake.smoke.layers import LayerFiles
-from lapstrake.smoke.trained import Trained, train
+from lapstrake.smoke.trained import MODELS, Trained, train
 from lapstrake.smoke.waiting import T, Waiter
 
 # What every container is started with, to be found again in each kind of session.
@@ -28,6 +30,12 @@ TEST_ENV = {
 }
 
 NON_ROOT = "12345:0"
+
+# The key of the container that is locked down, whoever runs in it. Its user is one of those that
+# engines without root can map, too.
+_LOCKED = "locked"
+_FIRST_USER, _USERS = 10_000, 50_000
+
 SSH_PORT = 22
 
 
@@ -74,6 +82,36 @@ class Context:
         if NON_ROOT not in self._guests:
             self._start(NON_ROOT, Start(env=TEST_ENV, ports=self.image.ports, user=NON_ROOT))
         return self._guest(NON_ROOT)
+
+    @property
+    def locked(self) -> Guest:
+        """The container that runs as deploy files have it (see lapstrake.deploy.container).
+
+        Some user of group 0 runs in it, another each time, without any capability and without a
+        way to more rights. The image is read-only, but for /tmp and its volumes. The models are
+        those of the first container, and can't be written to. It is started when it is first
+        asked for.
+        """
+        if _LOCKED not in self._guests:
+            user = f"{_FIRST_USER + secrets.randbelow(_USERS)}:0"
+            volumes = self.image.deploying.volumes
+            models = MODELS in volumes and self._has_models()
+            how = Start(
+                env=TEST_ENV,
+                ports=self.image.ports,
+                user=user,
+                writable=(SCRATCH, *(v for v in volumes if v != MODELS)),
+                volumes_of=str(self.guest.container.id) if models else "",
+            )
+            self._start(_LOCKED, how)
+        return self._guest(_LOCKED)
+
+    def _has_models(self) -> bool:
+        """Whether the first container has models for others to serve."""
+        try:
+            return bool(self.trained.expected)
+        except (Failed, Skipped):
+            return False
 
     def start(self) -> None:
         """Start the first container; what goes wrong is told to who asks for it."""

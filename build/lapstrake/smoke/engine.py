@@ -42,12 +42,32 @@ class Start:
     Attributes:
         ports: those to publish, on free ports of this machine.
         user: `UID:GID`; root where it is empty. Such a user gets no capabilities either.
+        writable: folders that are empty and anyone's, in an image that is read-only otherwise.
+        volumes_of: the id of a container whose volumes are mounted, read-only.
     """
 
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     user: str = ""
+    writable: tuple[str, ...] = ()
+    volumes_of: str = ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What Docker calls it."""
+        found: dict[str, Any] = {"labels": _labels()}
+        if self.user:
+            found |= {
+                "user": self.user,
+                "cap_drop": ["ALL"],
+                "security_opt": ["no-new-privileges"],
+            }
+        if self.writable:
+            found["read_only"] = True
+        if self.volumes_of:
+            found["volumes_from"] = [f"{self.volumes_of}:ro"]
+        return found
 
 
 class Engine:
@@ -88,16 +108,11 @@ class Engine:
         from docker.errors import DockerException
         from testcontainers.core.container import DockerContainer
 
-        options: dict[str, Any] = {"labels": _labels()}
-        if how.user:
-            options |= {
-                "user": how.user,
-                "cap_drop": ["ALL"],
-                "security_opt": ["no-new-privileges"],
-            }
         container = DockerContainer(
             image_id, docker_client_kw={"timeout": _ANSWER_SECONDS}, env=dict(how.env)
-        ).with_kwargs(**options)
+        ).with_kwargs(**how.options)
+        # as Kubernetes has an emptyDir: anyone's, and programs in it can be run
+        container.tmpfs = dict.fromkeys(how.writable, "mode=1777,exec")
         if how.command:
             container.with_command(list(how.command))
         address = "127.0.0.1" if self.shares_loopback else "0.0.0.0"  # noqa: S104

@@ -17,6 +17,7 @@ from lapstrake.errors import UserError
 from lapstrake.smoke.checking import Check, checks_in, perform
 from lapstrake.smoke.checks import (
     contents,
+    data,
     ending,
     python,
     rootless,
@@ -40,7 +41,7 @@ from lapstrake.smoke.waiting import Waiter
 from lapstrake.store.store import Store
 from lapstrake.store.sweep import sweep
 
-_BUILT_IN = (services, v2, ssh, contents, python, tag, rootless, ending)
+_BUILT_IN = (services, v2, ssh, contents, python, tag, data, rootless, ending)
 
 # How long a service may take to answer, in seconds: a slow machine, a large model server.
 PATIENCE = 90.0

@@ -46,7 +46,7 @@ def speaks_grpc(image: BuiltImage) -> bool:
 @check("v2-rest", when=speaks_rest, why="no service speaks the V2 protocol over HTTP")
 def v2_rest(ctx: Context) -> None:
     """Live, ready, the server's metadata and each model's, over REST."""
-    with _client(ctx) as client:
+    with rest(ctx) as client:
         for path in ("health/live", "health/ready", *_model_paths(ctx, "ready")):
             _get(client, path)
         about = _get(client, "").json()
@@ -61,14 +61,19 @@ def v2_rest(ctx: Context) -> None:
 @check("v2-rest-inference", when=speaks_rest, why="no service speaks the V2 protocol over HTTP")
 def v2_rest_inference(ctx: Context) -> None:
     """An inference over REST gives what the library itself gave."""
-    with _client(ctx) as client:
-        for model, expected in _expected(ctx):
-            url = f"models/{model}/infer"
-            answer = client.post(url, json=expected.request.model_dump())
-            if answer.status_code != 200:
-                raise Failed(f"200 from POST {url}", f"{answer.status_code}: {answer.text[:300]}")
-            outputs = [Tensor.model_validate(o) for o in answer.json()["outputs"]]
-            compare(model, expected, {o.name: numbers(o.data) for o in outputs})
+    with rest(ctx) as client:
+        for model, expected in expected_answers(ctx):
+            infer(client, model, expected)
+
+
+def infer(client: httpx.Client, model: str, expected: Expected) -> None:
+    """Ask a model over REST, and compare; `Failed` where it answers otherwise."""
+    url = f"models/{model}/infer"
+    answer = client.post(url, json=expected.request.model_dump())
+    if answer.status_code != 200:
+        raise Failed(f"200 from POST {url}", f"{answer.status_code}: {answer.text[:300]}")
+    outputs = [Tensor.model_validate(o) for o in answer.json()["outputs"]]
+    compare(model, expected, {o.name: numbers(o.data) for o in outputs})
 
 
 @check("v2-grpc", when=speaks_grpc, why="no service speaks the V2 protocol over gRPC")
@@ -95,7 +100,7 @@ def v2_grpc_inference(ctx: Context) -> None:
     from tritonclient.utils import triton_to_np_dtype
 
     with _grpc(ctx) as client:
-        for model, expected in _expected(ctx):
+        for model, expected in expected_answers(ctx):
             inputs = []
             for tensor in expected.request.inputs:
                 kind = triton_to_np_dtype(tensor.datatype)
@@ -156,7 +161,8 @@ def _same(one: float | str, other: float | str) -> bool:
     return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
 
 
-def _expected(ctx: Context) -> Iterable[tuple[str, Expected]]:
+def expected_answers(ctx: Context) -> Iterable[tuple[str, Expected]]:
+    """Every model with what it must answer; `Skipped` where there is none."""
     if not ctx.trained.expected:
         raise Skipped(ctx.trained.problem or "the image has no model to serve")
     return ctx.trained.expected.items()
@@ -166,7 +172,8 @@ def _model_paths(ctx: Context, what: str) -> list[str]:
     return [f"models/{m}/{what}" for m in ctx.trained.expected]
 
 
-def _client(ctx: Context) -> httpx.Client:
+def rest(ctx: Context) -> httpx.Client:
+    """A client of the V2 service's REST, below /v2/, with the models loaded."""
     ctx.need_models()
     service = v2_service(ctx.image)
     port = port_of(service, "http") if service else None
