@@ -126,6 +126,10 @@ def test_the_last_build_tells_the_digest_if_it_was_of_this_definition(root: Path
     assert reference(said.stdout) == f"{nobody}/shop:1.2.0-boost"
     assert said.stderr.startswith("not pinned: ")
     assert len(said.stderr.splitlines()) == 1
+    (root / "dist/build.json").write_text('{"format": 0}')
+    said = lapstrake(root, *command)
+    assert reference(said.stdout) == f"{nobody}/shop:1.2.0-boost"
+    assert "dist/build.json can't be read" in said.stderr
 
 
 def test_the_registry_tells_the_digest_where_no_build_does(

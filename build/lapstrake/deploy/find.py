@@ -40,7 +40,7 @@ def deployables(plan: Plan, repository: Repository, dist: Path, note: Note) -> l
         dist: the folder of the last build, if there is one.
         note: told of each image whose digest nobody knows, and why.
     """
-    known = _built(plan, dist)
+    known = _built(plan, dist, note)
     unknown = [i for i in plan.images if i.name not in known]
     if unknown:
         known |= dict(_asked(repository, unknown, note))
@@ -49,12 +49,16 @@ def deployables(plan: Plan, repository: Repository, dist: Path, note: Note) -> l
     ]
 
 
-def _built(plan: Plan, dist: Path) -> dict[str, str]:
+def _built(plan: Plan, dist: Path, note: Note) -> dict[str, str]:
     """The digests of those images in dist/ that were built from this very definition."""
     if not (dist / BUILD_NAME).is_file():
         return {}
     wanted = {i.name: i.id for i in plan.images}
-    build = read_build(dist)
+    try:
+        build = read_build(dist)
+    except UserError as error:  # of another version of Lapstrake
+        note(error.message)
+        return {}
     return {i.name: i.digest for i in build.images if i.plan and wanted.get(i.name) == i.plan}
 
 
