@@ -1,11 +1,13 @@
 # `make demo` and `make test` set up all that they need; `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format docs stop clean
+.PHONY: help setup demo test catalog bench lint format docs stop clean
 
 # How many tests run at once, and what else pytest is told: make test PYTEST_ARGS="-k wheels"
 JOBS ?= 2
 PYTEST_ARGS ?=
+# Which images `make catalog` is about; by default all: make catalog CATALOG="torch triton"
+CATALOG ?=
 # What the benchmark is told: make bench BENCH_ARGS="--only plan,start --quick"
 BENCH_ARGS ?=
 
@@ -24,6 +26,9 @@ test: ## All tests, linters and types among them
 	@setup/kserve.sh >/dev/null
 	@setup/browser.sh >/dev/null
 	@setup/with-docker.sh .venv/bin/pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+catalog: setup ## Build and check every image, the large ones too; docs/catalog.md
+	@setup/with-docker.sh setup/catalog.sh $(CATALOG)
 
 bench: setup ## Measure beside Docker with pip and with uv, into bench/results/
 	@setup/with-docker.sh .venv/bin/python -m bench.run $(BENCH_ARGS)

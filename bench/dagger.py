@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.figures import OWN, Figure
+from bench.repositories import copy_repository
 from bench.setting import Setting, lapstrake, say, seconds
 from lapstrake.dist import read_build
 from lapstrake.errors import UserError
@@ -33,10 +34,11 @@ def measure_dagger(setting: Setting) -> list[Figure]:
     # the toolchain is there before anybody builds with it
     lapstrake("build", "toolchain", "--engine", "local", "--out", work / "toolchain")
     os.environ["LAPSTRAKE_TOOLCHAIN"] = str(work / "toolchain")
+    family = copy_repository(work / "family")
     found = {
         title: {
-            OWN: _built(work, "local", mine),
-            DAGGER: _built(work, "dagger", its),
+            OWN: _built(family, work, "local", mine),
+            DAGGER: _built(family, work, "dagger", its),
         }
         for title, mine, its in (
             ("family, cold (engine and client)", "local", "first"),
@@ -48,14 +50,14 @@ def measure_dagger(setting: Setting) -> list[Figure]:
     return [Figure(title, "s", _measured(values)) for title, values in found.items()]
 
 
-def _built(work: Path, engine: str, name: str) -> float | None:
+def _built(family: Path, work: Path, engine: str, name: str) -> float | None:
     """Seconds of a build by one engine, with the client's cache of that name."""
     if not name:
         return None
     say(f"{engine}: {name}")
     out = work / f"{name}-dist"
     words: tuple[str | Path, ...] = ("build", "--engine", engine, "--out", out)
-    return seconds(lambda: lapstrake(*words, cache=work / name))
+    return seconds(lambda: lapstrake(*words, cache=work / name, repository=family))
 
 
 def _measured(values: Mapping[str, float | None]) -> dict[str, float]:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import yaml
 
-from bench.setting import TOP, lapstrake
+from bench.setting import IMAGES, TOP, lapstrake
 from lapstrake import process
 from lapstrake.definition.load import load
 from lapstrake.definition.models import RootSpec
+from lapstrake.definition.repository import Repository
 from lapstrake.errors import UserError
 from lapstrake.fetch.debs import fetch_debs
 from lapstrake.lock.file import read_lock, write_lock
+from lapstrake.lock.inputs import lock_inputs
 from lapstrake.lock.model import LOCK_NAME, Deb, Lock, Wheel
 from lapstrake.store.store import Store
 
@@ -23,15 +25,42 @@ _PARTS = ("images", "runtimes", "lapstrake.yaml", LOCK_NAME)
 
 
 def copy_repository(into: Path) -> Path:
-    """A copy of this repository's definition and lock; `into`."""
+    """A copy of this repository's definition and lock, with the images `IMAGES` alone; `into`."""
     into.mkdir(parents=True)
     for name in _PARTS:
         source = TOP / name
         if source.is_dir():
-            shutil.copytree(source, into / name)
+            shutil.copytree(source, into / name, ignore=_others)
         else:
             shutil.copy2(source, into / name)
+    write_lock(into / LOCK_NAME, _reduced(load(into), read_lock(TOP / LOCK_NAME)))
     return into
+
+
+def _others(folder: str, names: list[str]) -> set[str]:
+    """The folders of images that aren't measured beside Docker's."""
+    top = Path(folder) in (TOP / "images", TOP / "runtimes")
+    return set(names) - set(IMAGES) if top else set()
+
+
+def _reduced(repo: Repository, lock: Lock) -> Lock:
+    """The lock of the images that are left, in the same versions."""
+    family = lock.resolutions["family"]
+    closures = {n: c for n, c in family.closures.items() if n in repo.images}
+    united = {w for n, closure in closures.items() if n != "full" for w in closure}
+    closures["full"] = tuple(w for w in closures["full"] if w in united)
+    wheels = tuple(w for w in family.wheels if w.name in united)
+    return lock.model_copy(
+        update={
+            "apt": {n: debs for n, debs in lock.apt.items() if n in repo.images},
+            "resolutions": {
+                "family": family.model_copy(update={"closures": closures, "wheels": wheels})
+            },
+            "projects": {},
+            "images": {},
+            "inputs": lock_inputs(repo),
+        }
+    )
 
 
 def move_wheel(repository: Path, name: str, work: Path) -> tuple[str, str]:

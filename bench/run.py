@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench import family
+from bench.catalog import measure_catalog
 from bench.dagger import measure_dagger
 from bench.docker import find_client
 from bench.figures import HEAD, Figure, describe_machine, rows, write_results
@@ -33,6 +34,7 @@ ALONE = {
     "wheels": measure_wheels,
     "release": measure_release,
     "dagger": measure_dagger,
+    "catalog": measure_catalog,
 }
 PARTS = (*ALONE, *family.PARTS)
 

@@ -12,7 +12,8 @@ from struct import unpack_from
 from isal import isal_zlib
 
 from bench.figures import OWN, Figure, Goal
-from bench.setting import TOP, Setting, lapstrake, median, say
+from bench.repositories import copy_repository
+from bench.setting import Setting, lapstrake, median, say
 from lapstrake.definition.load import load
 from lapstrake.fetch.wheels import fetch_wheels
 from lapstrake.layers.kinds import Wheels
@@ -29,9 +30,10 @@ _HEADER, _LENGTHS = 30, 26
 
 def measure_wheels(setting: Setting) -> list[Figure]:
     """Seconds per 100 MB of wheels, for all wheel layers of the family, one after another."""
-    lapstrake("build", "--out", setting.work / "root")
+    repository = copy_repository(setting.work / "wheels")
+    lapstrake("build", "--out", setting.work / "root", repository=repository)
     store = Store()
-    layers = _layers()
+    layers = _layers(repository)
     paths = _paths(layers, store)
     size = sum(p.stat().st_size for p in paths.values())
     say(f"{len(paths)} wheels to {len(layers)} layers, {size / 1e6:.0f} MB")
@@ -46,8 +48,8 @@ def measure_wheels(setting: Setting) -> list[Figure]:
     ]
 
 
-def _layers() -> list[Wheels]:
-    plan = make_plan(load(TOP), read_lock(TOP / LOCK_NAME))
+def _layers(repository: Path) -> list[Wheels]:
+    plan = make_plan(load(repository), read_lock(repository / LOCK_NAME))
     return [x for x in plan.layers if isinstance(x, Wheels)]
 
 

@@ -14,8 +14,16 @@ from lapstrake.store.store import write_staged
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
-# File names that a template can't have itself, or that depend on what is made
-_RENAMED = {"gitignore": ".gitignore", "module.py": "$module.py"}
+# Names that a template can't have itself, or that depend on what is made
+_RENAMED = {
+    "gitignore": ".gitignore",
+    "module": "$module",
+    "module.py": "$module.py",
+    "pyproject": "pyproject.toml",
+}
+
+# What a new runtime may begin as, and the templates of these
+KINDS = {"file": "runtime", "python": "python"}
 
 
 def new_repository(folder: Path, name: str) -> list[Path]:
@@ -35,8 +43,10 @@ def new_repository(folder: Path, name: str) -> list[Path]:
     return _write(files)
 
 
-def new_runtime(repo: Repository, name: str) -> list[Path]:
+def new_runtime(repo: Repository, name: str, kind: str = "file") -> list[Path]:
     """Write `runtimes/NAME`: a runtime that builds and passes its smoke test as it is.
+
+    `kind` is one of `KINDS`: a module that is copied into the image, or a Python project.
 
     Raises:
         UserError: there is such an image or folder, or `name` can't be a runtime's name.
@@ -47,23 +57,23 @@ def new_runtime(repo: Repository, name: str) -> list[Path]:
     folder = repo.root / repo.family.runtimes.removeprefix("//") / name
     if folder.exists():
         raise UserError(f"{repo.relative(folder)} is there already", "choose another name")
-    return _write(_runtime_files(folder, name))
+    return _write(_runtime_files(folder, name, KINDS[kind]))
 
 
-def _runtime_files(folder: Path, name: str) -> dict[Path, str]:
+def _runtime_files(folder: Path, name: str, template: str = "runtime") -> dict[Path, str]:
     words = re.split(r"[-_.]", name)
     # a module's name can't begin with a digit, and mustn't shadow the package that it serves
     module = f"{'_'.join(words)}_runtime" if name[0].isalpha() else f"r{'_'.join(words)}_runtime"
     cls = "".join(w.capitalize() for w in module.split("_"))
-    return dict(_render("runtime", folder, {"name": name, "module": module, "cls": cls}))
+    return dict(_render(template, folder, {"name": name, "module": module, "cls": cls}))
 
 
 def _render(which: str, into: Path, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     top = _TEMPLATES / which
     for path in sorted(p for p in top.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        name = Template(_RENAMED.get(path.name, path.name)).substitute(values)
-        text = Template(path.read_text(encoding="utf-8")).substitute(values)
-        yield into / path.relative_to(top).with_name(name), text
+        parts = path.relative_to(top).parts
+        names = [Template(_RENAMED.get(part, part)).substitute(values) for part in parts]
+        yield into.joinpath(*names), Template(path.read_text(encoding="utf-8")).substitute(values)
 
 
 def _write(files: Mapping[Path, str]) -> list[Path]:

@@ -15,8 +15,10 @@ from bench.context import write_context  # noqa: E402
 from bench.figures import OWN, PIP, UV, Figure, Goal, markdown, write_results  # noqa: E402
 from bench.host import apt_list, pip_conf, uv_toml  # noqa: E402
 from bench.many import count_blobs, write_many  # noqa: E402
+from bench.repositories import copy_repository  # noqa: E402
 from bench.run import PARTS, parse  # noqa: E402
 
+from lapstrake.definition.load import load  # noqa: E402
 from lapstrake.fetch.indexes import read_indexes  # noqa: E402
 from lapstrake.fetch.mirrors import Archive  # noqa: E402
 from lapstrake.fetch.pip_config import read_pip_config  # noqa: E402
@@ -47,8 +49,10 @@ def test_results_hold_every_value_and_goal(tmp_path: Path) -> None:
 
 
 def test_the_context_has_each_wheel_of_the_lock_once(tmp_path: Path) -> None:
-    write_context(TOP, "pip", tmp_path / "context")
-    family = read_lock(TOP / LOCK_NAME).resolutions["family"]
+    repository = copy_repository(tmp_path / "family")
+    assert not stale(load(repository), read_lock(repository / LOCK_NAME))
+    write_context(repository, "pip", tmp_path / "context")
+    family = read_lock(repository / LOCK_NAME).resolutions["family"]
     files = {p.stem: p.read_text() for p in (tmp_path / "context/requirements").iterdir()}
     for name, text in files.items():
         own = {line.partition("==")[0] for line in text.splitlines()}
@@ -60,7 +64,7 @@ def test_the_context_has_each_wheel_of_the_lock_once(tmp_path: Path) -> None:
 
 
 def test_the_context_has_lapstrake_s_own_services(tmp_path: Path) -> None:
-    write_context(TOP, "uv", tmp_path / "context")
+    write_context(copy_repository(tmp_path / "family"), "uv", tmp_path / "context")
     slim = tmp_path / "context/rootfs/slim"
     assert (slim / "usr/lib/lapstrake/boot").stat().st_mode & 0o777 == 0o755
     assert "mlserver" in (slim / "etc/supervisor/conf.d/mlserver.conf").read_text()

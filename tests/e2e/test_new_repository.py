@@ -71,6 +71,7 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
     found.run("new", "runtime", "from-source")
     # published as a source archive alone
     found.edit("runtimes/from-source/runtime.yaml", "requirements: []", "requirements: [docopt]")
+    found.run("new", "runtime", "project", "--from", "python")
     found.run("new", "runtime", "old")
     found.edit("runtimes/old/runtime.yaml", "requirements: []", 'requirements: ["numpy<2"]')
     found.edit("runtimes/example/runtime.yaml", "requirements: []", 'requirements: ["numpy>=2.1"]')
@@ -109,7 +110,8 @@ def test_a_family_shares_its_layers(author: Author) -> None:
         below = digests[parent][:-1]
         assert digests[child][: len(below)] == below
     whole = set(digests["full"][:-1])
-    assert whole == set(digests["example"][:-1]) | set(digests["from-source"][:-1])
+    parts = (set(digests[n][:-1]) for n in ("example", "from-source", "project"))
+    assert whole == set().union(*parts)
     # numpy and what is built against it differ in the runtime set apart; the rest is the same
     own = set(digests["old"]) - set(digests["slim"])
     titles = [x.title for x in images["old"].layers if x.digest in own]
@@ -117,7 +119,7 @@ def test_a_family_shares_its_layers(author: Author) -> None:
 
 
 def test_every_image_passes_its_checks(author: Author) -> None:
-    author.run("smoke", "--quiet", "from-source", "old")
+    author.run("smoke", "--quiet", "from-source", "old", "project")
     report = read_report(author.root / "dist")
     assert report is not None
     for image in report.images:

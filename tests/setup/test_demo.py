@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lapstrake.definition.load import load
 from lapstrake.dist import Build, read_build
 from lapstrake.smoke.report import SMOKE_NAME, SmokeReport
 from lapstrake.store.store import default_root
@@ -60,14 +61,7 @@ def test_the_demo_ends_with_a_family_that_passed_and_was_pushed() -> None:
     demo()
     build = read_build(TOP / "dist")
     smoke = SmokeReport.model_validate_json((TOP / "dist" / SMOKE_NAME).read_bytes())
-    assert {i.name for i in build.images} == {
-        "base",
-        "slim",
-        "sklearn",
-        "xgboost",
-        "lightgbm",
-        "full",
-    }
+    assert {i.name for i in build.images} == load(TOP).default
     assert {i.name: i.digest for i in smoke.images} == {i.name: i.digest for i in build.images}
     assert smoke.failed == ()
     tags = pushed(build)

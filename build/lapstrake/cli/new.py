@@ -8,7 +8,7 @@ import click
 
 from lapstrake.cli.common import open_repository
 from lapstrake.report import console
-from lapstrake.scaffold import new_runtime
+from lapstrake.scaffold import KINDS, new_runtime
 
 
 @click.group("new")
@@ -18,10 +18,18 @@ def command() -> None:
 
 @command.command("runtime")
 @click.argument("name")
+@click.option(
+    "--from",
+    "kind",
+    type=click.Choice(list(KINDS)),
+    default="file",
+    help="`file`: a module that is copied into the image. `python`: a Python project with "
+    "requirements and tests, whose wheel is in the image and in releases.",
+)
 @click.pass_obj
-def runtime(directory: Path, name: str) -> None:
+def runtime(directory: Path, name: str, kind: str) -> None:
     """Add runtimes/NAME: a runtime that builds and passes as it is, to be changed from there."""
     repo = open_repository(directory)
-    for file in new_runtime(repo, name):
+    for file in new_runtime(repo, name, kind):
         console.say(repo.relative(file))
     console.say(f"\nnext: lapstrake lock && lapstrake build {name} && lapstrake smoke {name}")

@@ -20,6 +20,7 @@ from lapstrake.smoke.checks import (
     data,
     ending,
     python,
+    repository,
     rootless,
     services,
     ssh,
@@ -41,7 +42,7 @@ from lapstrake.smoke.waiting import Waiter
 from lapstrake.store.store import Store
 from lapstrake.store.sweep import sweep
 
-_BUILT_IN = (services, v2, ssh, contents, python, tag, data, rootless, ending)
+_BUILT_IN = (services, v2, repository, ssh, contents, python, tag, data, rootless, ending)
 
 # How long a service may take to answer, in seconds: a slow machine, a large model server.
 PATIENCE = 90.0

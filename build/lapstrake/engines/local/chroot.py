@@ -36,6 +36,9 @@ _QUIET = mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
 _FLOOR_FOLDERS = {"dev": 0o755, "proc": 0o555, "run": 0o755, "sys": 0o555, "tmp": 0o1777}
 _HOST_FILES = ("etc/hosts", "etc/resolv.conf")
 _NO_SERVICES = "usr/sbin/policy-rc.d"
+# A root without documentation lacks these, and scripts of packages (Java's, PostgreSQL's) fail
+# that link manual pages there.
+_MANUALS = ("usr/share", "usr/share/man", *(f"usr/share/man/man{n}" for n in range(1, 9)))
 
 _PATH = f"{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -146,7 +149,7 @@ class Root:
 
     def _floor(self) -> Path:
         floor = self._work / "floor"
-        for name in ("", "etc", "usr", "usr/sbin", *_FLOOR_FOLDERS):
+        for name in ("", "etc", "usr", "usr/sbin", *_MANUALS, *_FLOOR_FOLDERS):
             (floor / name).mkdir(mode=0o755)
             (floor / name).chmod(_FLOOR_FOLDERS.get(name, 0o755))
         for name in _HOST_FILES:

@@ -1,0 +1,5 @@
+"""The $name runtime."""
+
+from $module.runtime import $cls
+
+__all__ = ["$cls"]

@@ -1,0 +1,5 @@
+"""Serves ONNX models with MLServer."""
+
+from lapstrake_onnx.model import OnnxModel
+
+__all__ = ["OnnxModel"]

@@ -1,0 +1,5 @@
+"""Serves PMML models with MLServer."""
+
+from lapstrake_pmml.model import PmmlModel
+
+__all__ = ["PmmlModel"]
