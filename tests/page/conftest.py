@@ -22,8 +22,9 @@ def browser() -> Iterator[Browser]:
     program = process.which("chromium")
     assert program is not None, "setup/browser.sh installs it"
     with sync_playwright() as playwright:
-        # its sandbox wants rights that a container, or root, doesn't have
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # its sandbox wants rights, and its shared memory room, that a container doesn't have
+        words = ["--no-sandbox", "--disable-dev-shm-usage"]
+        found = playwright.chromium.launch(executable_path=program, args=words)
         yield found
         found.close()
 

@@ -22,6 +22,7 @@ from lapstrake_release.page.facts import (
     PackageChange,
     PageFacts,
 )
+from lapstrake_release.scan.model import Finding, Findings
 from lapstrake_release.verdicts.model import Verdict
 
 NOW = datetime(2026, 11, 21, 14, 5, tzinfo=UTC)
@@ -164,7 +165,7 @@ def eventful(count: int = 6, moves: int = 12) -> PageFacts:
     images = (replace(first, checks=None), failing, *others)
     return replace(
         facts,
-        images=tuple(replace(i, verdicts=verdicts_of(i)) for i in images),
+        images=tuple(replace(i, verdicts=verdicts_of(i), findings=findings_of(i)) for i in images),
         repository=REPOSITORY,
         read_at=NOW,
         channels=channels(facts, moves),
@@ -192,6 +193,27 @@ def verdicts_of(image: Image) -> tuple[Verdict, ...]:
         }
     )
     return (verdict,)
+
+
+def findings_of(image: Image) -> Findings | None:
+    """One image was never scanned, one is clean, the others have eight vulnerabilities."""
+    if image.name == "base":
+        return None
+    levels = ("low", "critical", "high", "medium")
+    found = [
+        Finding(id=f"CVE-2026-{n}", package="libssl3", version="3.0.17", severity=levels[n % 4])
+        for n in range(1000, 1008 if image.name != "slim" else 1000)
+    ]
+    return Findings(
+        scanner="trivy",
+        scanner_version="0.58.1",
+        family="models",
+        version="1.2.0",
+        image=image.name,
+        digest=image.digest,
+        at=NOW - timedelta(hours=5),
+        findings=tuple(found),
+    )
 
 
 def channels(facts: PageFacts, moves: int) -> tuple[Channel, ...]:

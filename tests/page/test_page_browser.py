@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from page_browser import Opener, axe
 from page_facts import digest, eventful, family
@@ -203,6 +205,34 @@ def test_keys_reach_everything_that_a_mouse_does(opened: Opener) -> None:
             page.keyboard.press("Tab")
             reached.add(page.evaluate("document.activeElement.dataset.number"))
         assert reached == {str(n) for n in range(there)}
+
+
+def test_scans_and_verdicts_stand_with_the_image(opened: Opener) -> None:
+    with opened(eventful()) as page:
+        page.locator("#image-runtime-01 summary").click()
+        known = page.locator("#image-runtime-01 .known")
+        expect(known).to_contain_text("2 critical, 2 high, 2 medium and 2 low")
+        expect(known).to_contain_text("CVE-2026-1001, CVE-2026-1005, CVE-2026-1002")
+        expect(known).to_contain_text("and 2 more")
+        page.locator("#image-slim summary").click()
+        known = page.locator("#image-slim .known")
+        expect(known).to_contain_text("nothing found")
+        expect(known).to_contain_text("failed by kim, 2026-11-21 11:05 UTC, on the issue")
+        expect(known).to_contain_text("the demo ends with HTTP 503")
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 940, 1280])
+def test_names_as_long_as_may_be_don_t_stick_out(opened: Opener, width: int) -> None:
+    facts = eventful(3)
+    long = "abcdefgh" * 8
+    layer = replace(facts.layers[0], title="x" * 300)
+    image = replace(facts.images[2], name=long, tags=("t" * 128,), description="d" * 200)
+    facts = replace(
+        facts, images=(*facts.images[:2], image), layers=(layer, *facts.layers[1:]), version=long
+    )
+    with opened(facts, viewport={"width": width, "height": 740}) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [320, 375, 740, 768, 920, 1280])

@@ -14,8 +14,10 @@ from lapstrake.errors import UserError
 from lapstrake.guest.system import SBOM
 from lapstrake.inspect.contents import Package
 from lapstrake.layers.kinds import FileEntry, Files
+from lapstrake.smoke.report import CheckResult, ImageSmoke, SmokeReport, write_report
 from lapstrake.store.store import Store
 from lapstrake_release.page import before
+from lapstrake_release.page.document import page
 from lapstrake_release.page.facts import Command, LayerChange, PackageChange
 from lapstrake_release.page.gather import gather, worst
 from support.tinyimages import built, image
@@ -65,6 +67,22 @@ def test_checks_count_for_the_digest_that_was_checked(dist: Path, store: Store) 
     assert [worst(i.checks) for i in facts.images] == ["failed", "untested"]
     assert facts.count("failed") == 1
     assert facts.tested_by == "Engine 1"
+
+
+def test_a_log_on_the_page_holds_no_secret(
+    dist: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = built(dist, store, image("a", "1"))
+    said = "login s3cr3t-and-long at https://user:s3cr3t-and-long@host/"
+    check = CheckResult(
+        image="a", name="x", verdict="failed", expected=said, seen=said, why=said, log=(said,)
+    )
+    found = ImageSmoke(name="a", digest=build.images[0].digest, seconds=1, checks=(check,))
+    write_report(dist, SmokeReport(lapstrake="1", engine="E", seconds=1, images=(found,)))
+    monkeypatch.setenv("REGISTRY_PASSWORD", "s3cr3t-and-long")
+    text = page(gather(dist))
+    assert "s3cr3t" not in text
+    assert text.count("login *** at https://***@host/") == 3
 
 
 def test_without_smoke_json_nothing_is_said_to_be_checked(dist: Path, store: Store) -> None:

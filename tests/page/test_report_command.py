@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,11 +13,12 @@ from click import Command
 from click.testing import CliRunner, Result
 from page_builds import checked, with_bill
 
+from lapstrake import process
 from lapstrake.dist import Build
 from lapstrake.errors import UserError
 from lapstrake.registry.repository import Repository
 from lapstrake.store.store import Store
-from lapstrake_release import verdicts
+from lapstrake_release import scan, verdicts
 from lapstrake_release.beside.referrers import Referrers
 from lapstrake_release.cli import promote, rollback
 from lapstrake_release.cli.report import command
@@ -90,6 +92,27 @@ def test_it_writes_one_file_and_says_what_is_in_it(repo: Path, store: Store) -> 
     assert str(repo) not in text
 
 
+def test_where_the_build_lies_is_not_told(repo: Path, store: Store) -> None:
+    family(repo / "elsewhere", store, "1.2.0", "2.4.6")
+    report(repo, "--dist", str(repo / "elsewhere"))
+    text = (repo / "report.html").read_text(encoding="utf-8")
+    assert str(repo) not in text
+    assert "skopeo copy oci:elsewhere:a" in text
+
+
+def test_without_npm_s_registry_the_set_up_fails_in_one_line(tmp_path: Path, top: Path) -> None:
+    env = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path),
+        "npm_config_registry": "http://127.0.0.1:9",
+        "npm_config_fetch_retries": "0",
+    }
+    result = process.run([top / "setup/browser.sh"], env=env, check=False)
+    assert result.code == 1
+    assert "axe-core 4" in result.stderr
+    assert list(tmp_path.rglob("*.js")) == []
+
+
 def test_against_a_folder(repo: Path, store: Store) -> None:
     family(repo / "dist", store, "1.2.0", "2.4.6")
     family(repo / "old", store, "1.1.0", "2.4.5")
@@ -135,7 +158,7 @@ def test_what_the_registry_lacks_is_not_said_to_be_there(
     assert "Changes since" not in text
 
 
-def test_verdicts_stand_on_the_page(repo: Path, store: Store, address: str) -> None:
+def test_verdicts_and_scans_stand_on_the_page(repo: Path, store: Store, address: str) -> None:
     build = family(repo / "dist", store, "1.2.0", "2.4.6")
     place = f"{address}/verdicts"
     push(repo / "dist", build, place)
@@ -153,9 +176,23 @@ def test_verdicts_stand_on_the_page(repo: Path, store: Store, address: str) -> N
                 at=datetime(2026, 11, 20, tzinfo=UTC),
             ),
         )
+        scan.store(
+            registry,
+            scan.Findings(
+                scanner="grype",
+                family="fam",
+                version="1.2.0",
+                image="b",
+                digest=build.image("b").digest,
+                at=datetime(2026, 11, 20, tzinfo=UTC),
+                findings=(scan.Finding(id="CVE-1", package="p", version="1", severity="high"),),
+            ),
+        )
     report(repo, "--registry", place)
     text = (repo / "report.html").read_text(encoding="utf-8")
     assert "failed by kim" in text
+    assert "1 high" in text
+    assert "CVE-1" in text
     assert "the demo hangs" in text
     assert "not tested" in text
 

@@ -53,11 +53,16 @@ def command(
     repo = open_repository(directory)
     with _open(repo, registry) as client:
         report = _Report(directory, repo, dist_folder(repo, dist), client)
-        facts = report.facts(dist, against)
+        facts = report.facts(_shown(dist), against)
     text = page(facts).encode()
     target = directory / output
     write_staged(target, text)
     console.say(f"{target}: {console.bytes_text(len(text))}, {_about(facts)}")
+
+
+def _shown(dist: str) -> str:
+    """What the page calls the folder of the build: where it lies on this machine is nobody's."""
+    return Path(dist).name if Path(dist).is_absolute() else dist
 
 
 @contextlib.contextmanager

@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lapstrake.definition.repository import Repository as Definition
-from lapstrake_release import verdicts
+from lapstrake.redact import redact
+from lapstrake_release import scan, verdicts
 from lapstrake_release.channels.history import read_lines
 from lapstrake_release.channels.record import Line
 from lapstrake_release.channels.registry import ChannelRegistry
 from lapstrake_release.channels.state import Standing, read_channels
 from lapstrake_release.page.facts import Channel, Held, Image, Move, PageFacts
 from lapstrake_release.page.gather import pulls_from
+from lapstrake_release.verdicts.model import Verdict
 
 # So many moves of a channel are on the page; the registry has all.
 _MOST = 50
@@ -27,11 +29,13 @@ def ask(facts: PageFacts, definition: Definition, registry: ChannelRegistry) -> 
         UserError: it can't be reached, or what lies there can't be read.
     """
     said = verdicts.read_all(registry, {i.digest for i in facts.images})
+    scans = scan.latest_of_all(registry, {i.digest for i in facts.images})
     places = _places(facts.images, registry)
     images = tuple(
         replace(
             image,
-            verdicts=said[image.digest],
+            verdicts=tuple(map(_public, said[image.digest])),
+            findings=scans[image.digest],
             pulls=pulls_from(places[image.name]) if places[image.name] else image.pulls,
         )
         for image in facts.images
@@ -56,6 +60,10 @@ def _places(images: Sequence[Image], registry: ChannelRegistry) -> dict[str, tup
             pinned = (f"{registry.repository}@{digest}",)
             found[image.name] = (*(found[image.name] or pinned), f"{registry.repository}:{name}")
     return found
+
+
+def _public(verdict: Verdict) -> Verdict:
+    return verdict.model_copy(update={"note": redact(verdict.note)})
 
 
 def _channel(standing: Standing, registry: ChannelRegistry) -> Channel:
@@ -98,6 +106,6 @@ def _move(line: Line, before: Sequence[Line]) -> Move:
         before=before[0].version if before else "",
         at=datetime.fromisoformat(line.when),
         by=line.who,
-        why=line.why,
+        why=redact(line.why),
         state=line.state,
     )

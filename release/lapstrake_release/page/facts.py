@@ -9,6 +9,7 @@ from typing import Literal
 from lapstrake.definition.models import Service
 from lapstrake.inspect.contents import Package
 from lapstrake.smoke.report import CheckResult
+from lapstrake_release.scan.model import Findings
 from lapstrake_release.verdicts.model import Verdict
 
 MoveKind = Literal["promote", "rollback"]
@@ -48,6 +49,7 @@ class Image:
         pulls: how to get it, the safest way first.
         checks: of this very digest; None where it was not tested.
         verdicts: of testers, the earliest first; None where no registry was asked.
+        findings: of the last scan that the registry has; None where it has none.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Image:
     pulls: tuple[Command, ...]
     checks: tuple[CheckResult, ...] | None
     verdicts: tuple[Verdict, ...] | None = None
+    findings: Findings | None = None
 
     def count(self, verdict: str) -> int:
         """How many checks ended so."""

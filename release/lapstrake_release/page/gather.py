@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lapstrake.dist import Build, BuiltImage, BuiltLayer, read_build
+from lapstrake.redact import redact
 from lapstrake.smoke.report import CheckResult, SmokeReport, read_report
 from lapstrake_release.page.facts import Command, Image, Layer, PageFacts
 
@@ -75,7 +76,15 @@ def _checks(build: Build, smoke: SmokeReport | None) -> dict[str, tuple[CheckRes
     """Verdicts about the images as they are now: a test of another digest says nothing of them."""
     digests = {i.name: i.digest for i in build.images}
     found = smoke.images if smoke else ()
-    return {i.name: i.checks for i in found if digests.get(i.name) == i.digest}
+    now = (i for i in found if digests.get(i.name) == i.digest)
+    return {i.name: tuple(map(_public, i.checks)) for i in now}
+
+
+def _public(check: CheckResult) -> CheckResult:
+    """The check without secrets: a container's log may hold what it was started with."""
+    said = {k: redact(v) for k in ("expected", "seen", "why") if (v := getattr(check, k))}
+    log = tuple(map(redact, check.log))
+    return check.model_copy(update=said | {"log": log}) if said or log else check
 
 
 def _image(

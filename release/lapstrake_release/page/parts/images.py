@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from lapstrake.definition.models import PortSpec
@@ -9,7 +10,11 @@ from lapstrake_release.page import words
 from lapstrake_release.page.facts import Command, Image, Layer, PageFacts
 from lapstrake_release.page.gather import worst
 from lapstrake_release.page.markup import Html, html, link, tag
+from lapstrake_release.scan.model import LEVELS, Findings
 from lapstrake_release.verdicts.model import Verdict, said, standing
+
+# So many vulnerabilities are named, the worst first.
+_NAMED = 6
 
 # The size bar's own units; the largest image fills it.
 _BAR = 1000
@@ -229,8 +234,26 @@ def _known(image: Image, facts: PageFacts) -> Iterator[tuple[str, Html]]:
     if image.budget is not None:
         used = words.quantity(image.size, image.budget)
         yield "Size limit", html(f"{words.size(image.budget)}, {used} used")
+    if image.findings is not None:
+        yield "Last scan", _scan(image.findings)
     for verdict in reversed(image.verdicts or ()):
         yield "Verdict", _verdict(verdict)
+
+
+def _scan(found: Findings) -> Html:
+    """How many vulnerabilities of which severity a scanner knew, and the names of the worst."""
+    counts = Counter(f.severity for f in found.findings)
+    said = [f"{counts[level]} {level}" for level in reversed(LEVELS) if counts[level]]
+    worst = list(dict.fromkeys(f.id for f in sorted(found.findings, key=lambda f: f.order)))
+    more = f" and {len(worst) - _NAMED} more" if len(worst) > _NAMED else ""
+    named = f"{', '.join(worst[:_NAMED])}{more}"
+    return html(
+        f"{found.scanner} {found.scanner_version}".strip(),
+        ", ",
+        words.moment(found.at),
+        f": {words.listed(said) or 'nothing found'}",
+        tag("p", named, class_="note") if worst else None,
+    )
 
 
 def _services(image: Image) -> Iterator[Html]:
