@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import zipfile
@@ -143,6 +144,18 @@ def test_wheels_built_here_are_checked_by_their_content(store: Store, tmp_path: 
     flip(wheel, 60)
     (found,) = faults(store)
     assert found.startswith("wheels/")
+
+
+def test_a_project_has_its_source_archive_beside_its_wheel(store: Store, tmp_path: Path) -> None:
+    inputs = {"source": "1" * 64, "tools": [], "root": [], "own": 1}
+    add_record(store, wheels={"a": inputs})
+    wheel = add_wheel(store, some_wheel(tmp_path / "w"), digest_of(inputs))
+    sdist = wheel.with_name("a-1.tar.gz")
+    sdist.write_bytes(gzip.compress(b"content"))
+    assert faults(store) == []
+    flip(sdist, 12)
+    (found,) = faults(store)
+    assert "a-1.tar.gz has other bytes" in found
 
 
 def test_pulled_images(store: Store) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import re
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -186,10 +188,13 @@ class _Verification:
             self._bad(entry, f"{path.name} has other bytes than its hash says")
 
     def _was_built(self, entry: Entry, path: Path) -> bool:
-        """Whether it is a wheel built here, and whole: such lie under the hash of their inputs."""
+        """Whether it was built here, and is whole: such lie under the hash of their inputs.
+
+        A project of the repository has its source archive beside its wheel.
+        """
         if entry.hash in self._downloads or len(list(entry.path.glob("*.whl"))) != 1:
             return False
-        return _is_whole_zip(path)
+        return _is_whole_gzip(path) if path.suffix == ".gz" else _is_whole_zip(path)
 
     def _bytecode(self, entry: Entry) -> None:
         if not _is_whole_zip(entry.path):
@@ -221,6 +226,16 @@ def _is_whole_zip(path: Path) -> bool:
             return archive.testzip() is None
     except (zipfile.BadZipFile, OSError, EOFError, ValueError):
         return False
+
+
+def _is_whole_gzip(path: Path) -> bool:
+    try:
+        with gzip.open(path) as file:
+            while file.read(_READ):
+                process.check_stopped()
+    except (OSError, EOFError, zlib.error):
+        return False
+    return True
 
 
 def _sha256(path: Path) -> str:
