@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from lapstrake import process
+from lapstrake.definition.channels import DEFAULT
 
 TOP = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((TOP / ".github/workflows").glob("*.yml"))
@@ -67,6 +68,17 @@ def test_actions_are_pinned_by_commit(path: Path) -> None:
         assert re.fullmatch(r" # v\d+\.\d+\.\d+", remark), f"{used}: which version is that?"
 
 
+def test_an_action_is_pinned_at_one_commit_everywhere() -> None:
+    """Also in the pages that show how."""
+    pinned: dict[str, set[tuple[str, str]]] = {}
+    for path in (*WORKFLOWS, ACTION, *sorted((TOP / "docs").rglob("*.md"))):
+        for used, remark in _LINE.findall(path.read_text(encoding="utf-8")):
+            name, _, commit = used.partition("@")
+            pinned.setdefault(name, set()).add((commit, remark.strip()))
+    assert len(pinned) > 3
+    assert {n: found for n, found in pinned.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 def test_rights_are_given_job_by_job(path: Path) -> None:
     workflow = read(path)
@@ -86,6 +98,18 @@ def test_only_an_approved_job_can_publish() -> None:
     assert workflow["jobs"]["release"]["environment"] == "release"
     for name, job in workflow["jobs"].items():
         assert name == "release" or "secrets." not in json.dumps(job)
+
+
+def test_who_promotes_has_the_approval_of_the_channel() -> None:
+    workflow = read(TOP / ".github/workflows/promote.yml")
+    inputs = workflow[True]["workflow_dispatch"]["inputs"]
+    assert inputs["channel"]["options"] == [c.name for c in DEFAULT]
+    assert inputs["dry-run"]["default"] is True
+    assert workflow["concurrency"]["group"] == "promote-${{ inputs.channel }}"
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    (job,) = workflow["jobs"].values()
+    assert job["environment"] == "${{ inputs.channel }}"
+    assert job["permissions"] == {"contents": "read", "packages": "write"}
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ACTION], ids=lambda p: p.name)
