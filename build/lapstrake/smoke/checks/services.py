@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from lapstrake.dist import BuiltImage
 from lapstrake.smoke.checking import DISTURBING, Failed, Skipped, check
 from lapstrake.smoke.context import SSH_PORT, Context
@@ -57,6 +59,7 @@ def ports(ctx: Context) -> None:
     """Every declared port listens on all addresses, and nothing else listens."""
     if ctx.image.main is not None:
         ctx.need_main()
+    _let_sshd_start(ctx)
     declared = {*ctx.image.ports, SSH_PORT}
 
     def attempt() -> bool | None:
@@ -69,6 +72,15 @@ def ports(ctx: Context) -> None:
     confined = [p for p in declared if not seen.get(p, set()) & _ANYWHERE]
     if set(seen) != declared or confined:
         raise Failed(wanted, shown or "none")
+
+
+def _let_sshd_start(ctx: Context) -> None:
+    """It makes its host keys first, which takes its time on a busy machine."""
+    # not above: the order in which modules are loaded is that of the checks
+    from lapstrake.smoke.checks.ssh import await_sshd
+
+    with contextlib.suppress(Failed, Skipped):
+        await_sshd(ctx)
 
 
 def listeners(guest: Guest) -> dict[int, set[str]]:
