@@ -209,4 +209,4 @@ def test_another_wheel_in_dist_is_refused(author: Author) -> None:
         done = author.run("release", VERSION, "--prebuilt", "--json", code=1)
     finally:
         path.write_bytes(data)
-    assert "Traceback" not in done
+    assert json.loads(done)["error"] == f"{wheel.name} in dist/ is not the one that was built"
