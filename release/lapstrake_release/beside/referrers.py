@@ -1,8 +1,8 @@
 """A client of one repository that stores artifacts beside images, and finds them again.
 
 A registry with the referrers API lists them itself. For the others the specification has an index
-under a tag made of the digest, which every writer rewrites: of two at once, one is lost. So there
-the artifacts' own tags count as well, and each writer puts back what the index lacks.
+under a tag made of the digest, which every writer rewrites: of two at once, one is lost. So the
+artifacts' own tags count as well, and each writer puts back what the index lacks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lapstrake.registry.repository import Repository
 from lapstrake.share.transfers import all_at_once
 from lapstrake_release.beside.artifact import (
     EMPTY,
+    EMPTY_TYPE,
     INDEX,
     Artifact,
     Foreign,
@@ -74,6 +75,12 @@ class Referrers(Names):
             self._list(artifact.kind, artifact.subject.digest)
         return artifact.digest
 
+    def mend(self, subject: str, kind: Kind) -> None:
+        """Have all of a kind about a digest listed, also what a writer that failed left out."""
+        self._referrers(subject, kind)
+        if not self._has_api:
+            self._list(kind, subject)
+
     def attached(self, subjects: Collection[str], kind: Kind) -> dict[str, tuple[Found, ...]]:
         """The artifacts of a kind beside each of some digests, sorted by their own digest.
 
@@ -102,16 +109,17 @@ class Referrers(Names):
         first, *others = sorted(subjects) or [""]
         if not first:
             return {}
-        # the first answer says whether the others need be asked for
+        # the first answer says whether the registry knows of referrers
         known = [self._referrers(first, kind)]
         if self._has_api:
             known += self.each(others, lambda s: self._referrers(s, kind))
-            return dict(zip((first, *others), known, strict=True))
+        else:
+            known = self.each([first, *others], self._indexed)
+        # these count as well where the registry has learned of referrers since they were written
         tagged = self._tagged(kind)
-        indexed = self.each([first, *others], self._indexed)
         return {
             subject: self._resolved(digests, tagged.get(subject, set()))
-            for subject, digests in zip((first, *others), indexed, strict=True)
+            for subject, digests in zip((first, *others), known, strict=True)
         }
 
     def _referrers(self, subject: str, kind: Kind) -> set[str]:
@@ -204,5 +212,6 @@ def opened(repositories: Iterable[Repository]) -> Iterator[tuple[Referrers, ...]
 
 
 def _of_kind(descriptors: Iterable[Json], kind: Kind) -> set[str]:
-    """Those that are of a kind, or don't say: not every registry filters, or tells."""
-    return {str(d["digest"]) for d in descriptors if d.get("artifactType", kind.type) == kind.type}
+    """Those that may be of a kind: not every registry filters; some say the config's type."""
+    types = {None, kind.type, EMPTY_TYPE}
+    return {str(d["digest"]) for d in descriptors if d.get("artifactType") in types}

@@ -92,11 +92,11 @@ def _print(handoff: Handoff, *, whole: bool, as_json: bool) -> None:
 
 def _hand_over(repo: Repository, handoff: Handoff, *, whole: bool, as_json: bool) -> None:
     from lapstrake_release.github import GithubClient, find_settings
-    from lapstrake_release.handoff.issues import hand_over
+    from lapstrake_release.handoff.issues import PERMISSION, hand_over
 
     settings = find_settings(_github(repo), repo.root)
     labels = repo.family.qa.labels
-    with GithubClient(settings) as client:
+    with GithubClient(settings, PERMISSION) as client:
         results = hand_over(client, handoff, whole=whole, labels=labels, now=now())
     if as_json:
         console.say_json([asdict(r) for r in results])

@@ -99,7 +99,7 @@ class _Giving:
         self, outcome: Outcome, names: Sequence[str], by: str | None, note: str, digest: str | None
     ) -> None:
         """Store one for each image."""
-        who = checked_name(by or os.environ.get("GITHUB_ACTOR") or "")
+        who = _who(by)
         if len(note) > LONGEST_NOTE:
             raise UserError(f"a note has at most {LONGEST_NOTE} characters", "shorten it")
         places = agreed(self._clients, self._repo, self._version, names)
@@ -179,7 +179,7 @@ class _Giving:
             yield None, []
             return
         from lapstrake_release.github import GithubClient, find_settings
-        from lapstrake_release.handoff.issues import find_issues
+        from lapstrake_release.handoff.issues import PERMISSION, find_issues
 
         try:
             settings = find_settings(name, self._repo.root)
@@ -190,7 +190,7 @@ class _Giving:
             console.note(f"GitHub isn't told: {error.message}")
             yield None, []
             return
-        with GithubClient(settings) as client:
+        with GithubClient(settings, PERMISSION) as client:
             family = self._repo.family.name
             yield client, find_issues(client, family, self._version.ours)
 
@@ -210,6 +210,13 @@ class _Giving:
                 "the same command again tells it",
                 (*filter(None, [error.hint]), *error.details),
             ) from None
+
+
+def _who(by: str | None) -> str:
+    name = by if by is not None else os.environ.get("GITHUB_ACTOR", "")
+    if not name.strip():
+        raise UserError("nothing says whose verdict it is", "--by WHO")
+    return checked_name(name)
 
 
 def _check_digest(places: Sequence[Published], digest: str | None) -> None:

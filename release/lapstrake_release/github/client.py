@@ -24,8 +24,8 @@ from github.Requester import Requester
 
 from lapstrake import process
 from lapstrake.errors import UserError
-from lapstrake.fetch.patience import retry_after
 from lapstrake.fetch.http import certificates
+from lapstrake.fetch.patience import retry_after
 from lapstrake.redact import redact
 from lapstrake.skopeo import is_loopback
 from lapstrake_release.github.settings import GithubSettings
@@ -65,10 +65,12 @@ class GithubClient:
 
     Args:
         settings: which, and how patient to be.
+        permission: what the token needs for what is done with it, in GitHub's words.
     """
 
-    def __init__(self, settings: GithubSettings) -> None:
+    def __init__(self, settings: GithubSettings, permission: str = "contents: write") -> None:
         self.settings = settings
+        self._permission = permission
         self._github = self._connect(settings.api, _TIMEOUT)
         self._uploading: dict[str, Github] = {}
 
@@ -204,7 +206,7 @@ class GithubClient:
         if error.status == 403 and not _is_limit(error):
             return UserError(
                 f"the token may not {what} in {name}",
-                "it needs the permission `contents: write`, in a workflow and in a token's own",
+                f"it needs the permission `{self._permission}`, in a workflow and in a token's own",
                 details,
             )
         if error.status == 404:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from github.Issue import Issue
+from github.NamedUser import NamedUser
 
 from lapstrake.errors import UserError
 from lapstrake_release.github.client import GithubClient
@@ -24,6 +25,9 @@ from lapstrake_release.handoff.marker import (
 
 # The label by which issues of ours are listed; people may add others.
 LABEL = "qa-handoff"
+
+# What a token needs for all that is done here
+PERMISSION = "issues: write"
 
 State = Literal["opened", "updated", "unchanged"]
 
@@ -71,9 +75,10 @@ def find_issues(client: GithubClient, family: str, version: str) -> list[HandedI
 
 def is_trusted(issue: Issue) -> bool:
     """Whether an issue was opened by an app, or by somebody who belongs to the repository."""
-    raw = issue.raw_data
-    is_app = (raw.get("user") or {}).get("type") == "Bot"
-    return is_app or raw.get("author_association") in {"OWNER", "MEMBER", "COLLABORATOR"}
+    # who has left GitHub is nobody
+    user: NamedUser | None = issue.user
+    is_app = user is not None and user.type == "Bot"
+    return is_app or issue.author_association in {"OWNER", "MEMBER", "COLLABORATOR"}
 
 
 def hand_over(
@@ -224,5 +229,5 @@ def _check_label(issue: Issue) -> None:
         raise UserError(
             f"GitHub has left out the label {LABEL} of issue #{issue.number}, "
             "so it would not be found again",
-            f"add it there; the token needs the permission `issues: write` ({issue.html_url})",
+            f"add it there; the token needs the permission `{PERMISSION}` ({issue.html_url})",
         )

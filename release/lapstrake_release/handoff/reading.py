@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+
+from github.IssueComment import IssueComment
+from github.NamedUser import NamedUser
 
 from lapstrake.errors import UserError
 from lapstrake_release.github.client import GithubClient
@@ -42,16 +44,17 @@ class _Comment:
     updated: datetime
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> _Comment:
-        user = raw.get("user") or {}
+    def of(cls, comment: IssueComment) -> _Comment:
+        # who has left GitHub is nobody
+        user: NamedUser | None = comment.user
         return cls(
-            url=str(raw.get("html_url") or ""),
-            by=str(user.get("login") or "ghost"),
-            association=str(raw.get("author_association") or "NONE"),
-            is_app=user.get("type") == "Bot",
-            text=str(raw.get("body") or ""),
-            created=_time(raw["created_at"]),
-            updated=_time(raw["updated_at"]),
+            url=comment.html_url,
+            by=user.login if user else "ghost",
+            association=comment.author_association or "NONE",
+            is_app=user is None or user.type == "Bot",
+            text=comment.body or "",
+            created=comment.created_at.astimezone(UTC),
+            updated=comment.updated_at.astimezone(UTC),
         )
 
 
@@ -68,7 +71,7 @@ def read_comments(client: GithubClient, found: HandedIssue, people: Collection[s
     raw = client.pages("read the comments", found.issue.get_comments)
     verdicts: list[Verdict] = []
     ignored: list[Ignored] = []
-    for number, comment in enumerate(_Comment.of(c.raw_data) for c in raw):
+    for number, comment in enumerate(map(_Comment.of, raw)):
         if not has_command(comment.text):
             continue
         try:
@@ -118,7 +121,3 @@ def _of_each(
             at=at,
             source=comment.url,
         )
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

@@ -29,8 +29,9 @@ def read_all(registry: Referrers, digests: Collection[str]) -> dict[str, tuple[V
 def give(registry: Referrers, verdict: Verdict) -> Verdict:
     """Store a verdict beside its image, and return it as it is stored.
 
-    Where the same person's last word says the same already, that one is returned. Its time is
-    later than that of all their words before, also where a clock went back.
+    Where the same person's last word says the same already, that one is returned. The time of one
+    from the command line is later than that of all their words before, also where a clock went
+    back; that of a comment is GitHub's, whenever it is read.
 
     Raises:
         UserError: the registry has no such digest, can't be reached, or refuses.
@@ -41,8 +42,10 @@ def give(registry: Referrers, verdict: Verdict) -> Verdict:
     theirs = [v for v in read(registry, verdict.digest) if _same_person(v, verdict)]
     if last := next(iter(standing(theirs)), None):
         if _says_the_same(last, verdict):
+            # it may have been stored by one that failed before it was listed
+            registry.mend(verdict.digest, KIND)
             return last
-        if last.at >= verdict.at:
+        if last.at >= verdict.at and not verdict.source:
             later = last.at + timedelta(microseconds=1)
             verdict = verdict.model_copy(update={"at": later})
     content = verdict.model_dump_json().encode()

@@ -1,0 +1,135 @@
+"""Signatures by cosign's own program, where it is installed; it is in no package of Debian 12."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from lapstrake import process
+from lapstrake.definition.qa import QaSpec, SignSpec
+from lapstrake.errors import UserError
+from lapstrake_release import gates
+from lapstrake_release.beside.referrers import Referrers
+from lapstrake_release.sign.signing import find_signer
+from support.handed import VERSION, Family, handed
+from support.registry import serve_registry
+
+cosign = pytest.mark.skipif(process.which("cosign") is None, reason="cosign is not installed")
+PASSWORD = {"COSIGN_PASSWORD": "secret-canary"}
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Iterator[Family]:
+    with serve_registry(tmp_path / "registry") as host:
+        yield handed(tmp_path, host)
+
+
+def with_key(family: Family, name: str = "cosign") -> str:
+    """Make a pair of keys beside the definition, and ask for signatures by it."""
+    env = {**os.environ, **PASSWORD}
+    process.run(
+        ["cosign", "generate-key-pair", "--output-key-prefix", name], env=env, cwd=family.root
+    )
+    asked_for(family, key=f"{name}.pub")
+    return str(family.root / f"{name}.key")
+
+
+def asked_for(family: Family, **signatures: object) -> None:
+    path = family.root / "lapstrake.yaml"
+    definition = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(definition | {"qa": {"signatures": signatures}}))
+
+
+def unmet(family: Family, key: str) -> list[str]:
+    rules = gates.Rules(QaSpec(signatures=SignSpec(key=key)), family.root, date(2026, 1, 1))
+    images = [gates.Image(n, family.digests[n]) for n in ("slim", "srv")]
+    with Referrers(family.repository) as client:
+        return [p.message for p in gates.unmet(["signature"], client, images, rules)]
+
+
+@cosign
+def test_what_is_signed_is_verified(family: Family) -> None:
+    key = with_key(family)
+    assert unmet(family, "cosign.pub") == [
+        f"{n} ({family.digests[n][:19]}) is not signed" for n in ("slim", "srv")
+    ]
+    done = family.call("sign", VERSION, "--key", key, "--image", "srv", env=PASSWORD)
+    assert "verified" in done.stdout
+    assert PASSWORD["COSIGN_PASSWORD"] not in done.stdout + done.stderr
+    (left,) = unmet(family, "cosign.pub")
+    assert left.startswith("slim")
+    said = family.call("sign", VERSION, "--verify", env=PASSWORD, code=1).stderr
+    assert "is not signed" in said
+
+
+@cosign
+def test_what_is_in_it_is_attested(family: Family) -> None:
+    key = with_key(family)
+    family.call("sign", VERSION, "--key", key, "--image", "srv", env=PASSWORD)
+    place = f"{family.repository}@{family.digests['srv']}"
+    args = ["cosign", "verify-attestation", "--key", family.root / "cosign.pub"]
+    args += ["--insecure-ignore-tlog=true", "--allow-http-registry", "--type", "spdxjson", place]
+    assert "libssl3" not in process.run(args).stderr
+    assert process.run(args).stdout
+
+
+@cosign
+def test_another_key_is_none(family: Family) -> None:
+    key = with_key(family)
+    family.call("sign", VERSION, "--key", key, "--image", "srv", env=PASSWORD)
+    with_key(family, "other")
+    assert any(m.startswith("srv") for m in unmet(family, "other.pub"))
+    said = family.call("sign", VERSION, "--verify", "--image", "srv", env=PASSWORD, code=1).stderr
+    assert "no signature of that key or identity" in said
+    wrong = {"COSIGN_PASSWORD": "no"}
+    said = family.call("sign", VERSION, "--key", key, "--image", "srv", env=wrong, code=1).stderr
+    assert "cosign can't sign srv" in said
+
+
+def test_who_signs_here(tmp_path: Path) -> None:
+    key = tmp_path / "k"
+    key.touch()
+    assert find_signer(str(key), log=False, env={}).words[-1] == "--tlog-upload=false"
+    assert find_signer(None, log=True, env={"COSIGN_PRIVATE_KEY": "x"}).words == [
+        "--yes", "--key", "env://COSIGN_PRIVATE_KEY", "--tlog-upload=true",
+    ]  # fmt: skip
+    assert find_signer("awskms:///k", log=False, env={}).key == "awskms:///k"
+    job = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x"}
+    assert find_signer(None, log=False, env=job).words == ["--yes"]
+    for wrong in (None, str(tmp_path / "no")):
+        with pytest.raises(UserError):
+            find_signer(wrong, log=False, env={})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"key": "a.pub", "identity": "x", "issuer": "https://x"},
+        {"identity": "x"},
+        {"key": "a.pub", "issuer": "https://x"},
+        {"by": "github"},
+        {"by": "github", "identity": "o/r", "key": "a.pub"},
+        {"key": "../out.pub"},
+    ],
+)
+def test_settings_say_one_way(values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        SignSpec.model_validate(values)
+
+
+def test_a_gate_without_settings_or_key_is_shut(family: Family) -> None:
+    rules = gates.Rules(QaSpec(), family.root, date(2026, 1, 1))
+    image = gates.Image("srv", family.digests["srv"])
+    with Referrers(family.repository) as client:
+        (problem,) = gates.unmet(["signature"], client, [image], rules)
+        assert "nothing says whose" in problem.message
+        rules = gates.Rules(QaSpec(signatures=SignSpec(key="no.pub")), family.root, rules.today)
+        with pytest.raises(UserError, match=r"there is no key no\.pub"):
+            gates.unmet(["signature"], client, [image], rules)
