@@ -89,5 +89,6 @@ def _built_image(plan: ImagePlan, image: Assembled, outcomes: dict[str, Outcome]
         smoke=dict(plan.smoke),
         seconds=round(sum(seconds.values()), 3),
         deploying=plan.deploying,
+        cuda=plan.cuda,
         plan=plan.id,
     )

@@ -25,7 +25,7 @@ class _Part(BaseModel):
 class Token(_Part):
     """One part of a descriptive tag, and where in the image its truth is measured.
 
-    `by` is `wheel:NAME`, `package:NAME`, `python` or `os`.
+    `by` is `wheel:NAME`, `package:NAME`, `python`, `cuda`, `cuda-flavour` or `os`.
     """
 
     name: str
@@ -50,6 +50,21 @@ class Deploying(_Part):
     data: tuple[DataSpec, ...] = ()
     serves: tuple[ServesSpec, ...] = ()
     ssh: bool = False
+
+
+class BuiltCuda(_Part):
+    """An image's CUDA.
+
+    Attributes:
+        version: as exact as is known, such as `12.4.1`.
+        source: `wheels`, or `root` where the image that it begins with has it.
+        folder: the version as its folder has it: `12.4`.
+    """
+
+    version: str
+    flavour: str
+    source: str
+    folder: str
 
 
 class BuiltLayer(_Part):
@@ -100,6 +115,7 @@ class BuiltImage(_Part):
     smoke: dict[str, str]
     seconds: float
     deploying: Deploying = Deploying()
+    cuda: BuiltCuda | None = None
     plan: str = ""
 
     @property

@@ -26,7 +26,9 @@ def test_an_optional_image_is_planned_where_it_is_named() -> None:
 
 def test_an_optional_image_has_versions_of_its_own() -> None:
     repo = load(REPOSITORY)
-    assert [d.name for d in demands(repo)] == ["family", "toolchain"]
+    names = [d.name for d in demands(repo)]
+    assert names[0] == "family"
+    assert "toolchain" in names[1:]
     assert repo.resolution("toolchain") == "toolchain"
 
 

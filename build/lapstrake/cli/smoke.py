@@ -23,6 +23,7 @@ _STYLES = {"passed": "good", "failed": "bad", "skipped": "quiet"}
 @click.option("--unless-passed", is_flag=True, help="Leave out digests that passed already.")
 @click.option("--jobs", type=click.IntRange(1), default=3, show_default=True, help="At a time.")
 @click.option("--patience", type=float, default=120.0, show_default=True, help="Seconds to wait.")
+@click.option("--gpu", is_flag=True, help="Make the checks that need a GPU, where there is one.")
 @click.option("--remove", is_flag=True, help="Remove the images from the engine afterwards.")
 @click.option("--quiet", "-q", is_flag=True, help="Show the checks that failed alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print smoke.json.")
@@ -34,6 +35,7 @@ def command(
     unless_passed: bool,
     jobs: int,
     patience: float,
+    gpu: bool,
     remove: bool,
     quiet: bool,
     as_json: bool,
@@ -57,6 +59,7 @@ def command(
         store=Store(),
         jobs=jobs,
         patience=patience,
+        gpu=gpu,
         remove=remove,
         progress=lambda result: _show(result, quiet),
     )
@@ -78,7 +81,8 @@ def _show(result: CheckResult, quiet: bool) -> None:
     if quiet and result.verdict != "failed":
         return
     mark = console.styled(f"{result.verdict:<7}", _STYLES[result.verdict])
-    console.note(f"{mark}  {result.image}: {result.name}{_more(result)}")
+    kind = f" [{result.kind}]" if result.kind else ""
+    console.note(f"{mark}  {result.image}: {result.name}{kind}{_more(result)}")
     if result.verdict == "failed":
         console.note(f"         expected {result.expected}")
         console.note(f"         seen     {result.seen}")

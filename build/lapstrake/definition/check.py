@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
+from lapstrake.definition.cuda_check import check_cuda
 from lapstrake.definition.fields import image_name
 from lapstrake.definition.inherit import data_problems
 from lapstrake.definition.models import RunSpec, Service
@@ -200,6 +201,7 @@ def _check_whole(repo: Repository) -> list[Problem]:
     """What only sound references allow to be judged: the services of whole images."""
     problems: list[Problem] = []
     for image in repo.images.values():
+        problems += check_cuda(repo, image)
         if _runtime_not_on(repo, image):
             bad = ", ".join(_runtime_not_on(repo, image))
             text = f"unites {bad}, which shares no image below with it"

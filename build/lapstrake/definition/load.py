@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from lapstrake.definition.check import check_repository
+from lapstrake.definition.matrix import Cell, cells
 from lapstrake.definition.models import Family, Image
 from lapstrake.definition.repository import FAMILY_FILE, ImageDef, Kind, Repository
 from lapstrake.definition.source import Source, read_source
@@ -85,15 +87,28 @@ def _read_folder(
         return found
     for path in sorted(top.glob(f"*/{kind}.yaml")):
         source = read_source(path, relative_to(path, root))
-        spec = _model(Image, source, problems)
-        if spec is None:
-            continue
-        name = spec.name or path.parent.name
-        extends = spec.extends
-        if extends is None and kind == "runtime" and spec.root is None:
-            extends = family.slim
-        found.append(ImageDef(name, kind, spec, path.parent, path, source, extends))
+        for cell in _cells(source, problems):
+            spec = _model(Image, cell.source, problems)
+            if spec is None:
+                continue
+            if cell.optional:
+                spec = spec.model_copy(update={"optional": True})
+            name = f"{spec.name or path.parent.name}{cell.suffix}"
+            extends = spec.extends
+            if extends is None and kind == "runtime" and spec.root is None:
+                extends = family.slim
+            found.append(ImageDef(name, kind, spec, path.parent, path, cell.source, extends))
     return found
+
+
+def _cells(source: Source, problems: list[Problem]) -> list[Cell]:
+    """The images of a file: one, or one for each value of its matrix."""
+    if "matrix" not in source.value:
+        return [Cell("", False, source)]
+    # `matrix` alone first: what it is decides what the rest of the file says
+    part = replace(source, value={"matrix": source.value["matrix"]})
+    spec = _model(Image, part, problems)
+    return [] if spec is None or spec.matrix is None else list(cells(source, spec.matrix))
 
 
 def _model(model: type[_M], source: Source, problems: list[Problem]) -> _M | None:

@@ -10,6 +10,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lapstrake.definition.channels import DEFAULT, ChannelSpec, wrong_channels
+from lapstrake.definition.contents import CopySpec, FileSpec
+from lapstrake.definition.cuda import CudaSpec
 from lapstrake.definition.deploying import DataSpec, ServesSpec
 from lapstrake.definition.fields import (
     ByteSize,
@@ -17,7 +19,6 @@ from lapstrake.definition.fields import (
     DebianPackage,
     EnvName,
     EnvValue,
-    FileMode,
     GithubName,
     ImageName,
     ImagePath,
@@ -29,6 +30,7 @@ from lapstrake.definition.fields import (
     VersionText,
     WebAddress,
 )
+from lapstrake.definition.matrix import Matrix
 from lapstrake.definition.part import Part
 from lapstrake.definition.qa import QaSpec
 
@@ -233,36 +235,6 @@ class PythonSpec(Part):
     )
 
 
-class CopyPath(Part):
-    """One path taken out of another image."""
-
-    source: ImagePath = Field(alias="from", description="the path in that image")
-    to: ImagePath | None = Field(default=None, description="where it goes; by default the same")
-
-
-class CopySpec(Part):
-    """Paths taken out of another image (multi-stage)."""
-
-    image: ImageReference = Field(
-        alias="from", description="an image of this family, or one in a registry"
-    )
-    paths: list[CopyPath] = Field(min_length=1, description="what is taken")
-
-
-class FileSpec(Part):
-    """A file or folder of the repository, put into the image."""
-
-    source: RepositoryPath = Field(
-        alias="from", description="below this file's folder, or `//` for the repository's top"
-    )
-    to: ImagePath = Field(description="where it goes")
-    mode: FileMode | None = Field(
-        default=None, description="by default 0755 for what is executable in git, else 0644"
-    )
-    owner: int = Field(default=0, ge=0, description="the numeric user that owns it")
-    group: int = Field(default=0, ge=0, description="the numeric group that owns it")
-
-
 class PortSpec(Part):
     """A port that a service listens on, on 0.0.0.0."""
 
@@ -356,6 +328,7 @@ class Image(Part):
     runtimes: Literal["all"] | list[ImageName] = Field(
         default=[], description="runtimes whose layers this image unites; `all` but those apart"
     )
+    matrix: Matrix | None = Field(default=None, description="values that make an image each")
     apart: bool = Field(
         default=False, description="resolve its wheels alone, and leave it out of `runtimes: all`"
     )
@@ -365,6 +338,7 @@ class Image(Part):
     )
     apt: list[DebianPackage] = Field(default=[], description="Debian packages over the one below")
     python: PythonSpec = Field(default=PythonSpec(), description="its Python packages")
+    cuda: CudaSpec | None = Field(default=None, description="NVIDIA's CUDA in /usr/local/cuda")
     copy_: list[CopySpec] = Field(
         default=[], alias="copy", description="paths taken out of other images"
     )

@@ -127,7 +127,7 @@ def _bounds(schema: _Schema) -> str:
     if "pattern" in schema:
         return f" like `{schema['pattern']}`"
     if "additionalProperties" in schema:
-        return f" of {_WORDS[schema['additionalProperties']['type']]}"
+        return f" of {_words(schema['additionalProperties'], '')}"
     return ""
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from lapstrake.definition.cuda import CudaSpec
 from lapstrake.definition.models import Family, Image
 from lapstrake.definition.source import Source
 from lapstrake.errors import Problem, UserError, relative_to
@@ -84,7 +85,19 @@ class Repository:
     @cached_property
     def joinable(self) -> tuple[str, ...]:
         """The runtimes that `runtimes: all` unites."""
-        return tuple(n for n, i in self.images.items() if i.kind == "runtime" and not _alone(i))
+        runtimes = (n for n, i in self.images.items() if i.kind == "runtime")
+        return tuple(n for n in runtimes if not self._is_over_alone(n))
+
+    def _is_over_alone(self, name: str) -> bool:
+        """Whether an image or one below it is resolved alone; `extends` need not be sound yet."""
+        seen: set[str] = set()
+        image = self.images.get(name)
+        while image is not None and image.name not in seen:
+            if _alone(image):
+                return True
+            seen.add(image.name)
+            image = self.images.get(image.extends or "")
+        return False
 
     def resolution(self, name: str) -> str:
         """The resolution that an image's wheels come from: `family`, or its own."""
@@ -95,6 +108,10 @@ class Repository:
         """Whose the bugs of an image are: what it says itself, else the nearest below it."""
         of_each = (tuple(i.spec.owners) for i in reversed(self.ancestry(name)))
         return next((owners for owners in of_each if owners), ())
+
+    def cuda(self, name: str) -> CudaSpec | None:
+        """The CUDA of a whole image: its own, else that of the nearest one below it."""
+        return next((i.spec.cuda for i in reversed(self.ancestry(name)) if i.spec.cuda), None)
 
     @cached_property
     def default(self) -> frozenset[str]:
@@ -143,4 +160,4 @@ class Repository:
 
 def _alone(image: ImageDef) -> bool:
     """Whether the family's versions are no matter to an image, nor its own to the family."""
-    return image.spec.apart or image.spec.optional
+    return image.spec.apart or image.spec.optional or image.spec.matrix is not None

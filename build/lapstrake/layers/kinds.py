@@ -23,6 +23,9 @@ Json = dict[str, object]
 # repository's own projects are built to.
 RECIPES = {"root": 2, "run": 1, "wheels": 3, "files": 1, "copy": 1, "bytecode": 2, "own": 1}
 
+# Raised whenever other links are made to the files of CUDA's wheels.
+_LINKS = 1
+
 # The modification time of what comes from wheels and from the repository: neither carries one
 # that two machines agree on, and a zip can hold none before 1980.
 FIXED_MTIME = 315532800
@@ -177,6 +180,8 @@ class Wheels(Layer):
     `python` is the `3.x` whose environment at `PREFIX` they go into; wheels are sorted by name.
     `glibc` helps to find them, and is no input: the hashes say which files they are. Where there
     is an `interpreter`, their modules lie beside them compiled; its version alone is an input.
+    With `cuda`, a version such as `12.4`, what NVIDIA's wheels bring is also linked to from that
+    toolkit's folder in /usr/local.
     """
 
     kind = "wheels"
@@ -184,10 +189,12 @@ class Wheels(Layer):
     glibc: str
     wheels: tuple[Wheel | BuiltWheel, ...]
     interpreter: Interpreter | None = None
+    cuda: str = ""
 
     def inputs(self) -> Json:
         """The wheels' hashes, the target layout, and what compiles them."""
         return {
+            **({"cuda": f"{self.cuda} {_LINKS}"} if self.cuda else {}),
             "python": self.python,
             "prefix": PREFIX,
             "bytecode": self.interpreter.version if self.interpreter else "",

@@ -72,6 +72,7 @@ class WheelFile:
 
     def __init__(self, archive: Archive, name: str, python: str) -> None:
         self.archive = archive
+        self.name = name
         self._dist_info = self._find_dist_info(name)
         self._check_version()
         self._record = self._parse_record()

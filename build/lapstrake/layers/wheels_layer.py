@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lapstrake.layers.bytecode import Compiled
 from lapstrake.layers.content import Pieces
+from lapstrake.layers.cuda_links import is_part, links
 from lapstrake.layers.estargz import Entry, LayerWriter
 from lapstrake.layers.kinds import FIXED_MTIME, Wheels
 from lapstrake.layers.parents import folders_above, parents_of
@@ -45,11 +46,14 @@ def write_wheels(
     with ExitStack() as stack:
         plan = _plan(layer, paths, compiled or {}, stack)
         _check_folders(plan)
-        folders = dict(parents_of(plan))
+        linked = _links(layer, plan)
+        folders = dict(parents_of([*plan, *linked]))
         with LayerWriter(out, tick) as writer:
-            for path in sorted([*plan, *folders]):
+            for path in sorted([*plan, *folders, *linked]):
                 if path in folders:
                     writer.add(Entry(path, "dir", folders[path], FIXED_MTIME))
+                elif path in linked:
+                    writer.add(Entry(path, "symlink", 0o777, FIXED_MTIME, target=linked[path]))
                 else:
                     _write(writer, *plan[path])
     return writer.blob
@@ -69,6 +73,14 @@ def _plan(
             files = {path: modules.stamped(placed) for path, placed in files.items()}
         _place(plan, files, wheel)
     return plan
+
+
+def _links(layer: Wheels, plan: Plan) -> Mapping[str, str]:
+    """The links from a CUDA toolkit's folder to what its wheels bring, where there is one."""
+    if not layer.cuda:
+        return {}
+    wheels = {p: o for p, (_, o) in plan.items() if isinstance(o, WheelFile)}
+    return links(layer.cuda, (p for p, owner in wheels.items() if is_part(owner.name)))
 
 
 def _place(plan: Plan, files: Mapping[str, Placed], owner: WheelFile | Compiled) -> None:

@@ -13,6 +13,7 @@ from lapstrake.errors import UserError
 from lapstrake.fetch.uv import Unsolvable, Uv
 from lapstrake.lock.demand import Demand, Wanted
 
+_NO_WHEELS = "`pip index versions cuda-toolkit` lists the versions that there are as wheels"
 _APART = "loosen one of the two, or set one of the runtimes `apart: true`"
 
 
@@ -81,8 +82,12 @@ def _alone(demand: Demand, trials: Trials, name: str) -> UserError:
     place, error = trials.first_bad(demand.of(below), own)
     alone = trials.fails([own[place]])
     says = "can't be satisfied" if alone else "can't go with the requirements before or below it"
+    if alone and own[place].said and own[place].text.partition("[")[0] in alone.reason:
+        # of its versions uv says between which others it looked, which is no help
+        text = f"{own[place].where}: there are no wheels of {own[place].said}"
+        return UserError(text, _NO_WHEELS, alone.details)
     return UserError(
-        f"{own[place].where}: {own[place].text} {says}: {(alone or error).reason}",
+        f"{own[place].where}: {own[place].shown} {says}: {(alone or error).reason}",
         "",
         (alone or error).details,
     )
@@ -108,7 +113,7 @@ def _together(demand: Demand, trials: Trials, names: list[str]) -> UserError | N
     place, error = trials.first_bad(base, own)
     label = _label(demand.repo, second)
     return UserError(
-        f"{label} can't agree with the images before it: {own[place].text} ({own[place].where}): "
+        f"{label} can't agree with the images before it: {own[place].shown} ({own[place].where}): "
         f"{error.reason}",
         _APART,
         error.details,
@@ -125,7 +130,7 @@ def _pair(demand: Demand, trials: Trials, names: tuple[str, str]) -> UserError:
     other = others[trials.first_bad([*under, *more[: place + 1]], others)[0]]
     labels = f"{_label(demand.repo, first)} and {_label(demand.repo, second)}"
     return UserError(
-        f"{labels} can't agree: {other.text} ({other.where}) and {bad.text} ({bad.where}): "
+        f"{labels} can't agree: {other.shown} ({other.where}) and {bad.shown} ({bad.where}): "
         f"{error.reason}",
         _APART,
         error.details,

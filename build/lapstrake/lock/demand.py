@@ -12,11 +12,20 @@ FAMILY = "family"
 
 @dataclass(frozen=True)
 class Wanted:
-    """One requirement, the image that has it, and where (`file:line`)."""
+    """One requirement, the image that has it, and where (`file:line`).
+
+    `said` is what stands there, where that is no requirement.
+    """
 
     text: str
     image: str
     where: str
+    said: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What a person knows it by."""
+        return self.said or self.text
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,10 @@ def wanted(repo: Repository, image: ImageDef) -> tuple[Wanted, ...]:
     for i, text in enumerate(image.spec.python.requirements):
         where = f"{image.source.name}:{image.line('python', 'requirements', i)}"
         found.append(Wanted(text, image.name, where))
+    if image.spec.cuda is not None:
+        where = f"{image.source.name}:{image.line('cuda', 'version')}"
+        said = str(image.spec.cuda)
+        found += [Wanted(t, image.name, where, said) for t in image.spec.cuda.requirements]
     return tuple(found)
 
 
@@ -94,5 +107,7 @@ def _demand(repo: Repository, name: str, members: list[str]) -> Demand:
 def has_python(repo: Repository, name: str) -> bool:
     """Whether an image, or one below it or united by it, has a requirement."""
     names = [*(i.name for i in repo.ancestry(name)), *repo.united(name)]
-    specs = (repo.images[n].spec.python for n in names)
-    return any(s.requirements or s.project is not None for s in specs)
+    specs = [repo.images[n].spec for n in names]
+    if any(s.cuda is not None and s.cuda.requirements for s in specs):
+        return True
+    return any(s.python.requirements or s.python.project is not None for s in specs)

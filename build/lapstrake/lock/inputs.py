@@ -52,9 +52,10 @@ def apt_part(repo: Repository, image: ImageDef) -> tuple[str, Part]:
 
 def wheels_part(repo: Repository, image: ImageDef) -> tuple[str, Part]:
     """The key and the inputs of an image's Python packages."""
-    project = repo.project(image)
+    project, cuda = repo.project(image), image.spec.cuda
     return f"wheels {image.name}", {
         **({"project": project.name} if project else {}),
+        **({"cuda": list(cuda.requirements)} if cuda and cuda.requirements else {}),
         "requirements": sorted(set(image.spec.python.requirements)),
         "constraints": sorted(set(image.spec.python.constraints)),
         "extends": image.extends,

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from lapstrake.definition.cuda import TOOLKIT
+from lapstrake.layers.cuda_links import is_part
 from lapstrake.lock.model import Wheel
 
 
@@ -48,15 +50,16 @@ def group_wheels(
         large: bytes from which on a wheel has a layer of its own.
         changing: names of those that have one in any case, above the others.
     """
-    together: dict[tuple[str, ...], list[Wheel]] = defaultdict(list)
+    together: dict[tuple[tuple[str, ...], bool], list[Wheel]] = defaultdict(list)
     groups: list[Group] = []
     for wheel in sorted(owners, key=lambda w: w.name):
         images = tuple(sorted(owners[wheel]))
         if wheel.name in changing or wheel.size >= large:
             groups.append(Group((wheel,), images, wheel.name in changing))
         else:
-            together[images].append(wheel)
-    groups += [Group(tuple(wheels), images) for images, wheels in together.items()]
+            # CUDA's own lie together: so do those of the same version in another resolution
+            together[images, is_part(wheel.name) or wheel.name == TOOLKIT].append(wheel)
+    groups += [Group(tuple(wheels), images) for (images, _), wheels in together.items()]
     return tuple(sorted(groups, key=lambda g: g.order))
 
 

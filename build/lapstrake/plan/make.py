@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 
@@ -14,12 +15,15 @@ from lapstrake.definition.check import inherited_services
 from lapstrake.definition.inherit import inherited_data, inherited_serves, inherited_volumes
 from lapstrake.definition.models import Service
 from lapstrake.definition.repository import Repository
-from lapstrake.dist import Deploying
+from lapstrake.dist import BuiltCuda, Deploying
 from lapstrake.errors import UserError
 from lapstrake.guest.system import ENTRYPOINT, SystemSpec, system_entries
 from lapstrake.layers.kinds import PREFIX, Files
-from lapstrake.lock.model import Deb, Lock
+from lapstrake.lock.model import Deb, Lock, Wheel
 from lapstrake.plan.archives import own_archives
+from lapstrake.plan.cuda import PATH as CUDA_PATH
+from lapstrake.plan.cuda import built_cuda, environment
+from lapstrake.plan.cuda import labels as cuda_labels
 from lapstrake.plan.model import Config, ImagePlan, Plan
 from lapstrake.plan.sbom import sbom
 from lapstrake.plan.stack import Stacks
@@ -88,7 +92,8 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
     wheels, debs = stacks.wheels(name), stacks.debs(name)
     found = stacks.resolution(name)
     python = found.python if found and wheels else None
-    parts = tokens(repo, name, wheels, debs, python)
+    cuda = built_cuda(repo.cuda(name), wheels)
+    parts = tokens(repo, name, wheels, debs, python, cuda)
     descriptive = descriptive_tag(parts)
     tags = (release_tag(repo, name, repo.family.version), *([descriptive] if descriptive else []))
     annotations = _annotations(repo, name, epoch)
@@ -103,7 +108,7 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
         description=image.spec.description,
         extends=image.extends,
         layers=(*stacks.stack(name), system),
-        config=_config(repo, name, services, annotations, python),
+        config=_config(repo, name, services, annotations, _own(python, cuda, wheels)),
         annotations=annotations,
         tags=tags,
         tokens=parts,
@@ -113,7 +118,26 @@ def _image(repo: Repository, stacks: Stacks, name: str, epoch: int) -> ImagePlan
         budget=image.spec.size,
         smoke=_smoke(repo, name),
         deploying=deploying,
+        cuda=cuda,
     )
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What an image's config says before its definition does."""
+
+    env: dict[str, str]
+    labels: dict[str, str]
+
+
+def _own(python: str | None, cuda: BuiltCuda | None, wheels: Iterable[Wheel]) -> _Own:
+    path = [f"{PREFIX}/bin"] if python else []
+    env = {"VIRTUAL_ENV": PREFIX} if python else {}
+    if cuda is not None:
+        path += CUDA_PATH
+        env |= environment(cuda)
+    env["PATH"] = ":".join([*path, _SYSTEM_PATH])
+    return _Own(env, cuda_labels(cuda, wheels) if cuda else {})
 
 
 def _deploying(repo: Repository, name: str, debs: Iterable[Deb]) -> Deploying:
@@ -130,14 +154,12 @@ def _config(
     name: str,
     services: Iterable[Service],
     annotations: tuple[tuple[str, str], ...],
-    python: str | None,
+    own: _Own,
 ) -> Config:
     chain = repo.ancestry(name)
-    env = {"PATH": _SYSTEM_PATH}
-    if python:
-        env = {"PATH": f"{PREFIX}/bin:{_SYSTEM_PATH}", "VIRTUAL_ENV": PREFIX}
+    env = dict(own.env)
     everything = (*chain[:-1], *(repo.images[n] for n in repo.united(name)), chain[-1])
-    labels = dict(annotations)
+    labels = dict(annotations) | own.labels
     volumes: set[str] = set()
     workdir = "/"
     for part in everything:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lapstrake.definition.models import Service
-from lapstrake.dist import Deploying, Token
+from lapstrake.dist import BuiltCuda, Deploying, Token
 from lapstrake.layers.kinds import BuiltWheel, Copy, Layer, Run, Wheels, digest_of
 from lapstrake.lock.model import Wheel
 
@@ -46,6 +46,7 @@ class ImagePlan:
     budget: int | None
     smoke: tuple[tuple[str, str], ...]
     deploying: Deploying = field(default_factory=Deploying)
+    cuda: BuiltCuda | None = None
 
     @cached_property
     def id(self) -> str:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from lapstrake.definition.models import FileSpec
+from lapstrake.definition.contents import FileSpec
 from lapstrake.definition.repository import ImageDef, Repository
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import FileEntry

@@ -15,6 +15,7 @@ from lapstrake.definition.contents import CopySpec
 from lapstrake.definition.models import RootSpec, RunSpec
 from lapstrake.definition.repository import ImageDef, Repository
 from lapstrake.errors import UserError
+from lapstrake.layers.cuda_links import is_part
 from lapstrake.layers.kinds import (
     PREFIX,
     Bootstrap,
@@ -29,6 +30,7 @@ from lapstrake.layers.kinds import (
     Wheels,
 )
 from lapstrake.lock.model import Deb, Lock, Resolution, Wheel
+from lapstrake.plan.cuda import built_cuda, files_layer, folder_version
 from lapstrake.plan.grouping import Group, fit_budget, group_wheels
 from lapstrake.plan.model import own_wheels
 from lapstrake.plan.sources import SourceFiles
@@ -103,6 +105,7 @@ class Stacks:
         parts = self._parts(image)
         # packages don't depend on the repository's projects, which change with every commit
         layers += self._apt(parts, tuple(x for x in layers if not own_wheels(x)))
+        layers += self._cuda(parts, resolution)
         layers += self._python(image, resolution, sum(map(_blobs, layers)))
         for part in parts:
             layers += self._copies(part)
@@ -155,6 +158,14 @@ class Stacks:
                 epoch=self.lock.epoch,
             )
 
+    def _cuda(self, parts: tuple[ImageDef, ...], resolution: str) -> Iterator[Layer]:
+        """What lies around NVIDIA's wheels, where they are the source of CUDA."""
+        found = self.lock.resolutions.get(resolution)
+        for part in parts:
+            cuda = built_cuda(part.spec.cuda, found.wheels if found else ())
+            if cuda is not None and cuda.source == "wheels":
+                yield files_layer(cuda)
+
     def _python(self, image: ImageDef, resolution: str, below: int) -> Iterator[Layer]:
         found = self.lock.resolutions.get(resolution)
         if found is None or not found.closures.get(image.name):
@@ -203,8 +214,14 @@ class Stacks:
             title = f"{group.wheels[0].name} {group.wheels[0].version}"
         else:
             title = f"{len(parts)} wheels of {_listed(group.images)}"
+        has_cuda = any(is_part(w.name) for w in group.wheels)
         return Wheels(
-            title, found.python, found.glibc, parts, self._interpreter(image, found.python)
+            title,
+            found.python,
+            found.glibc,
+            parts,
+            self._interpreter(image, found.python),
+            folder_version(found) if has_cuda else "",
         )
 
     def _wheel(self, wheel: Wheel, found: Resolution, image: ImageDef) -> Wheel | BuiltWheel:

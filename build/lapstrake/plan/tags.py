@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from lapstrake.definition.models import TagSpec
 from lapstrake.definition.repository import ImageDef, Repository
-from lapstrake.dist import Token
+from lapstrake.dist import BuiltCuda, Token
 from lapstrake.errors import UserError
 from lapstrake.lock.model import Deb, Wheel
+from lapstrake.plan.cuda import cuda_tokens
 
 # What each suite calls itself in /etc/os-release: ID and VERSION_ID. Debian's own list.
 SUITES = {
@@ -44,7 +45,12 @@ def release_tag(repo: Repository, name: str, version: str) -> str:
 
 
 def tokens(
-    repo: Repository, name: str, wheels: Iterable[Wheel], debs: Iterable[Deb], python: str | None
+    repo: Repository,
+    name: str,
+    wheels: Iterable[Wheel],
+    debs: Iterable[Deb],
+    python: str | None,
+    cuda: BuiltCuda | None = None,
 ) -> tuple[Token, ...]:
     """The parts of an image's descriptive tag; empty where its definition has no `tag`."""
     chain = repo.ancestry(name)
@@ -54,6 +60,8 @@ def tokens(
     found = [_service(chain[-1], spec, wheels, debs)]
     if python is not None:
         found.append(Token(name="python", version=python, by="python"))
+    if cuda is not None:
+        found += cuda_tokens(cuda)
     if system := _system(chain[0]):
         letters = system.rstrip("0123456789.")
         found.append(Token(name=letters, version=system[len(letters) :], by="os"))
@@ -61,7 +69,7 @@ def tokens(
 
 
 def descriptive_tag(parts: Iterable[Token]) -> str | None:
-    """The tokens as one tag: `<service><v>-python<v>-<os>`; None where there are none."""
+    """The tokens as one tag: `<service><v>-python<v>-cuda<v>-<flavour>-<os>`; None without any."""
     tag = "-".join(str(p) for p in parts)
     if not tag:
         return None

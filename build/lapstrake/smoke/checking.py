@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lapstrake.dist import BuiltImage
-from lapstrake.smoke.report import CheckResult
+from lapstrake.smoke.report import CheckResult, Kind
 
 if TYPE_CHECKING:
     from lapstrake.smoke.context import Context
@@ -59,20 +59,29 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """A named check: `when` says whether it applies to an image, `why` why it otherwise doesn't."""
+    """A named check: `when` says whether it applies to an image, `why` why it otherwise doesn't.
+
+    `kind` is the class of its verdict, where that says something: see `report.CheckResult`.
+    """
 
     name: str
     function: Function
     when: Predicate | None
     why: str
     order: int
+    kind: Kind = ""
 
 
 def check(
-    name: str, *, when: Predicate | None = None, why: str = "", order: int = USUAL
+    name: str,
+    *,
+    when: Predicate | None = None,
+    why: str = "",
+    order: int = USUAL,
+    kind: Kind = "",
 ) -> Callable[[Function], Check]:
     """Make a function a check. `order` is `DISTURBING` for one that stops services."""
-    return lambda function: Check(name, function, when, why or "it doesn't apply", order)
+    return lambda function: Check(name, function, when, why or "it doesn't apply", order, kind)
 
 
 def checks_in(modules: Iterable[ModuleType]) -> tuple[Check, ...]:
@@ -91,6 +100,7 @@ def perform(checked: Check, ctx: Context) -> CheckResult:
             "image": ctx.image.name,
             "name": checked.name,
             "verdict": verdict,
+            "kind": checked.kind,
             "seconds": round(time.monotonic() - began, 3),
             **fields,
         }

@@ -50,6 +50,7 @@ class Context:
         keys: a folder with the SSH key `id` that the container was given, and `other`, that
             it wasn't.
         layers: what lies in the image's layers.
+        gpu: whether containers may be given GPUs.
     """
 
     build: Build
@@ -62,6 +63,7 @@ class Context:
     root: Path | None
     keys: Path
     layers: LayerFiles
+    gpu: bool = False
     _guests: dict[str, Guest | Exception] = field(default_factory=dict)
     _waited: dict[str, Failed | None] = field(default_factory=dict)
     _trained: Trained | None = None

@@ -128,14 +128,28 @@ class Engine:
                 self._remember(container._container)
         return container
 
-    def run(self, image_id: str, command: Sequence[str], user: str = "") -> tuple[int, str]:
-        """Run a command in a container of its own; its exit code and what it said."""
+    def run(
+        self, image_id: str, command: Sequence[str], user: str = "", *, gpus: bool = False
+    ) -> tuple[int, str]:
+        """Run a command in a container of its own; its exit code and what it said.
+
+        With `gpus` it is given all of the engine's; `UserError` where the engine can't.
+        """
+        from docker.errors import APIError
+        from docker.types import DeviceRequest
+
+        every = [DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else None
         container = self.client.containers.create(
-            image_id, command=list(command), user=user, labels=_labels()
+            image_id, command=list(command), user=user, labels=_labels(), device_requests=every
         )
         self._remember(container)
         try:
-            container.start()
+            try:
+                container.start()
+            except APIError as error:
+                if gpus:
+                    raise UserError(_words(error)) from error
+                raise
             code = int(container.wait(timeout=_ANSWER_SECONDS)["StatusCode"])
             return code, container.logs().decode(errors="replace")
         finally:

@@ -14,6 +14,10 @@ from lapstrake.store.store import write_staged
 SMOKE_NAME = "smoke.json"
 
 
+# What a verdict rests on: files alone, code that runs anywhere, a GPU; empty where it's no matter.
+Kind = Literal["", "static", "cpu", "gpu"]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +26,7 @@ class CheckResult(_Part):
     """What one check found in one image.
 
     Attributes:
+        kind: what the verdict rests on.
         expected: what should have been seen, where it failed.
         seen: what was seen instead.
         why: why it was skipped.
@@ -31,6 +36,7 @@ class CheckResult(_Part):
     image: str
     name: str
     verdict: Literal["passed", "failed", "skipped"]
+    kind: Kind = ""
     expected: str = ""
     seen: str = ""
     why: str = ""

@@ -17,6 +17,7 @@ from lapstrake.errors import UserError
 from lapstrake.smoke.checking import Check, checks_in, perform
 from lapstrake.smoke.checks import (
     contents,
+    cuda,
     data,
     ending,
     python,
@@ -42,7 +43,7 @@ from lapstrake.smoke.waiting import Waiter
 from lapstrake.store.store import Store
 from lapstrake.store.sweep import sweep
 
-_BUILT_IN = (services, v2, repository, ssh, contents, python, tag, data, rootless, ending)
+_BUILT_IN = (services, v2, repository, ssh, contents, python, cuda, tag, data, rootless, ending)
 
 # How long a service may take to answer, in seconds: a slow machine, a large model server.
 PATIENCE = 90.0
@@ -61,6 +62,7 @@ class _Family:
     patience: float
     keys: Path
     layers: LayerFiles
+    gpu: bool
     only: frozenset[str]
     progress: Callable[[CheckResult], None]
 
@@ -76,6 +78,7 @@ def run_smoke(
     patience: float = PATIENCE,
     remove: bool = False,
     only: Collection[str] = (),
+    gpu: bool = False,
 ) -> SmokeReport:
     """Test the images `names` (all, where there are none) of dist/; write dist/smoke.json.
 
@@ -86,6 +89,7 @@ def run_smoke(
         progress: told of every verdict, from any thread.
         patience: how long a service may take to answer, in seconds.
         remove: remove the images from the engine at the end; else it keeps them.
+        gpu: make the checks that need a GPU, too, where the engine has one.
         only: the names of the checks to make; all, where there are none.
 
     Raises:
@@ -102,7 +106,7 @@ def run_smoke(
     with Engine() as engine, store.scratch("smoke") as scratch:
         about = engine.description
         _make_keys(scratch)
-        layers = LayerFiles(dist / "blobs" / "sha256", contents.matters, contents.wanted)
+        layers = LayerFiles(dist / "blobs" / "sha256", _matters, contents.wanted)
         waiter = Waiter()
         try:
             with engine.source(dist, build) as source:
@@ -116,6 +120,7 @@ def run_smoke(
                     patience=patience,
                     keys=scratch,
                     layers=layers,
+                    gpu=gpu,
                     only=frozenset(only),
                     progress=progress,
                 )
@@ -132,6 +137,11 @@ def run_smoke(
     if not only:  # a part of the checks is no verdict on the image
         write_report(dist, merged(read_report(dist), report, build))
     return report
+
+
+def _matters(path: str) -> bool:
+    """Whether some check looks at a path of a layer."""
+    return contents.matters(path) or cuda.matters(path)
 
 
 def _test_all(family: _Family, images: Sequence[BuiltImage], jobs: int) -> list[ImageSmoke]:
@@ -162,6 +172,7 @@ def _test(family: _Family, image: BuiltImage) -> ImageSmoke:
         root=family.root,
         keys=family.keys,
         layers=family.layers,
+        gpu=family.gpu,
     )
     ctx.start()
     results = []

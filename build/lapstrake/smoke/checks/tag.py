@@ -7,6 +7,7 @@ import shlex
 from lapstrake.dist import BuiltImage, Token
 from lapstrake.plan.tags import upstream_version
 from lapstrake.smoke.checking import Failed, check
+from lapstrake.smoke.checks import cuda
 from lapstrake.smoke.checks.python import PYTHON
 from lapstrake.smoke.context import Context
 from lapstrake.smoke.guest import Guest
@@ -42,6 +43,8 @@ def measure(guest: Guest, token: Token, *, has_environment: bool) -> str:
         version = guest.need(python, "--version").split()[-1]
         parts = version.split(".")[: token.version.count(".") + 1]
         return f"{token.name}{'.'.join(parts)}"
+    if kind in {"cuda", "cuda-flavour"}:
+        return cuda.measure(guest, token, has_environment=has_environment)
     if kind == "os":
         fields = dict(
             line.split("=", 1)
