@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -156,6 +157,36 @@ def test_what_the_registry_lacks_is_not_said_to_be_there(
     assert "skopeo copy oci:dist:a" in text
     assert "/fam:1.2.0-a</code>" not in text
     assert "Changes since" not in text
+
+
+@pytest.mark.parametrize("word", ["1.1.0", "v1.1.0", "production"])
+def test_a_version_or_a_channel_needs_no_build_here(
+    repo: Path, store: Store, tmp_path: Path, address: str, word: str
+) -> None:
+    place = f"{address}/alone-{word}"
+    (repo / "lapstrake.yaml").write_text(
+        f"name: fam\nversion: 1.2.0\nrelease: {{registries: [{place}]}}\n"
+        "channels: [{name: production, accepts: [final]}]\n"
+    )
+    for version, numpy in (("1.0.0", "2.4.4"), ("1.1.0", "2.4.5")):
+        built = family(tmp_path / version, store, version, numpy)
+        push(tmp_path / version, built, place)
+    by = ("--by", "kim", "--why", "x")
+    run(promote.command, repo, "1.1.0", "--to", "production", *by)
+    said = report(repo, word).output
+    assert "2 images, 3 layers" in said
+    assert "checks" not in said
+    text = (repo / "report.html").read_text(encoding="utf-8")
+    assert "<title>fam 1.1.0</title>" in text
+    assert all(i.digest in text for i in built.images)
+    assert f"docker pull {place}/fam:1.1.0-a" in text
+    assert "Changes since 1.0.0" in text
+    assert "<code>2.4.4</code></td><td><code>2.4.5</code>" in text
+    sizes = {i.name: i.size for i in built.images}
+    found = re.findall(r'id="image-(\w)".*?data-value="(\d+)"', text, re.DOTALL)
+    assert {n: int(s) for n, s in found} == sizes
+    assert "checked" not in text.split("<main>")[1]
+    assert "1970" not in text
 
 
 def test_verdicts_and_scans_stand_on_the_page(repo: Path, store: Store, address: str) -> None:

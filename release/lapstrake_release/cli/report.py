@@ -17,14 +17,15 @@ from lapstrake.store.scratch import temporary_folder
 from lapstrake.store.store import write_staged
 from lapstrake.version import version_or_none
 from lapstrake_release.channels.registry import ChannelRegistry
-from lapstrake_release.page import asked, before, earlier
+from lapstrake_release.page import asked, before, earlier, fetched
 from lapstrake_release.page.document import page
-from lapstrake_release.page.facts import Changes, PageFacts
+from lapstrake_release.page.facts import PageFacts
 from lapstrake_release.page.gather import gather
 from lapstrake_release.published import find_repositories
 
 
 @click.command("report")
+@click.argument("version", required=False, metavar="[VERSION]")
 @click.option(
     "-o",
     "--output",
@@ -43,17 +44,25 @@ from lapstrake_release.published import find_repositories
 )
 @click.pass_obj
 def command(
-    directory: Path, output: str, dist: str, registry: str | None, against: str | None
+    directory: Path,
+    version: str | None,
+    output: str,
+    dist: str,
+    registry: str | None,
+    against: str | None,
 ) -> None:
     """Write a page about the build: one HTML file that needs no network and no other file.
 
     It shows the images with sizes, digests and how to pull them, the layers that they share, and
     what the smoke tests saw. With --registry, it shows testers' verdicts and the channels too.
+
+    With VERSION, or the name of a channel, it is about the images that a registry has, and dist/
+    isn't needed; nothing is known of checks then.
     """
     repo = open_repository(directory)
-    with _open(repo, registry) as client:
-        report = _Report(directory, repo, dist_folder(repo, dist), client)
-        facts = report.facts(_shown(dist), against)
+    with _open(repo, registry, bool(version)) as client, temporary_folder("report") as scratch:
+        report = _Report(directory, repo, dist_folder(repo, dist), client, scratch)
+        facts = report.facts(version, _shown(dist), against)
     text = page(facts).encode()
     target = directory / output
     write_staged(target, text)
@@ -66,11 +75,12 @@ def _shown(dist: str) -> str:
 
 
 @contextlib.contextmanager
-def _open(repo: Repository, registry: str | None) -> Iterator[ChannelRegistry | None]:
-    if registry is None:
+def _open(repo: Repository, registry: str | None, needed: bool) -> Iterator[ChannelRegistry | None]:
+    if registry is None and not needed:
         yield None
         return
-    with ChannelRegistry(find_repositories(repo, [registry])[0]) as client:
+    place = find_repositories(repo, [registry] if registry else ())[0]
+    with ChannelRegistry(place) as client:
         yield client
 
 
@@ -82,50 +92,62 @@ class _Report:
     repo: Repository
     dist: Path
     client: ChannelRegistry | None
+    scratch: Path
 
-    def facts(self, shown_as: str, against: str | None) -> PageFacts:
+    def facts(self, version: str | None, shown_as: str, against: str | None) -> PageFacts:
         """All of the page."""
-        facts = gather(self.dist, shown_as)
+        if self.client is not None and version is not None:
+            facts, now = self._published(version, self.client)
+        else:
+            facts, now = gather(self.dist, shown_as), before.folder(self.dist)
         if self.client is not None:
             facts = asked.ask(facts, self.repo, self.client)
-        return replace(facts, changes=self._changes(facts, against))
+        earlier_build = self._before(facts, against)
+        if earlier_build is None:
+            return facts
+        name, side = earlier_build
+        return replace(facts, changes=before.differences(name, side, now))
 
-    def _changes(self, facts: PageFacts, against: str | None) -> Changes | None:
+    def _published(self, word: str, client: ChannelRegistry) -> tuple[PageFacts, before.Side]:
+        """A version, or what a channel holds, as the registry has it."""
+        version, digests = self._named(word, client)
+        folder = self.scratch / "now"
+        side = earlier.side(digests, client, self.dist, folder)
+        return fetched.gather(version, self.repo, side, folder), side
+
+    def _before(self, facts: PageFacts, against: str | None) -> tuple[str, before.Side] | None:
+        """What to compare with, and what it is called; None where there is nothing."""
         if against is not None and (self.directory / against / "index.json").is_file():
-            earlier_build = before.folder(self.directory / against)
-            return before.differences(against, earlier_build, before.folder(self.dist))
+            return against, before.folder(self.directory / against)
         if self.client is None:
             if against is None:
                 return None
             hint = "name a folder with a build; or give --registry for a version or a channel"
             raise UserError(f"{against} is no folder with a build", hint)
-        named = self._named(facts, against, self.client)
-        if named is None:
-            return None
-        with temporary_folder("report") as scratch:
-            side = earlier.side(named[1], self.client, self.dist, scratch)
-            return before.differences(named[0], side, before.folder(self.dist))
-
-    def _named(
-        self, facts: PageFacts, against: str | None, client: ChannelRegistry
-    ) -> tuple[str, earlier.Digests] | None:
-        """What to call the images to compare with, and their digests; None where there are none."""
-        if against in {c.name for c in self.repo.family.channels}:
-            version, images = earlier.of_channel(str(against), client)
-            return f"{against} ({version})", images
         if against is None:
-            found = earlier.version_before(facts, self.repo, client)
-            if found is None:
+            last = earlier.version_before(facts, self.repo, self.client)
+            if last is None:
                 return None
-        else:
-            found = version_or_none(against)
-        if found is None:
+            against = last.ours
+        name, digests = self._named(against, self.client)
+        called = name if name == against else f"{against} ({name})"
+        return called, earlier.side(digests, self.client, self.dist, self.scratch / "before")
+
+    def _named(self, word: str, client: ChannelRegistry) -> tuple[str, earlier.Digests]:
+        """The version that a word means, and the digests of its images."""
+        if word in {c.name for c in self.repo.family.channels}:
+            return earlier.of_channel(word, client)
+        version = version_or_none(word)
+        if version is None:
             hint = "a version is 1.2.0, 1.2.0.rc1 or 1.2.0.dev3"
-            raise UserError(f"{against} is no folder with a build, version or channel", hint)
-        return found.ours, earlier.of_version(found, self.repo, client)
+            raise UserError(f"{word} is no folder with a build, version or channel", hint)
+        return version.ours, earlier.of_version(version, self.repo, client)
 
 
 def _about(facts: PageFacts) -> str:
-    failed = facts.count("failed")
-    checks = f"{failed} checks failed" if failed else f"{facts.count('passed')} checks passed"
-    return f"{len(facts.images)} images, {len(facts.layers)} layers, {checks}"
+    parts = [f"{len(facts.images)} images", f"{len(facts.layers)} layers"]
+    if failed := facts.count("failed"):
+        parts.append(f"{failed} checks failed")
+    elif facts.checked:
+        parts.append(f"{facts.count('passed')} checks passed")
+    return ", ".join(parts)

@@ -7,6 +7,7 @@ import hashlib
 from functools import cache
 from importlib import resources
 
+from lapstrake import __version__
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import PageFacts
 from lapstrake_release.page.markup import Html, tag
@@ -38,7 +39,7 @@ def page(facts: PageFacts) -> str:
         _header(facts),
         _navigation([(name, title) for name, title, _ in sections]),
         tag("main", [_section(*s) for s in sections]),
-        _footer(facts),
+        _footer(),
         tag("div", id="said", class_="unseen", role="status"),
         Html(f"<script>{asset('page.js')}</script>"),
     )
@@ -81,7 +82,7 @@ def _head(facts: PageFacts) -> Html:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="generator", content=f"lapstrake {facts.lapstrake}"),
+        tag("meta", name="generator", content=f"lapstrake {__version__}"),
         tag("title", f"{facts.family} {facts.version}"),
         # without one, a browser asks the server for an icon
         tag("link", rel="icon", href=_favicon()),
@@ -106,7 +107,11 @@ def _icons() -> Html:
 
 
 def _header(facts: PageFacts) -> Html:
-    about = words.said(facts.platform, f"{facts.engine} engine", f"lapstrake {facts.lapstrake}")
+    about = words.said(
+        facts.platform,
+        f"{facts.engine} engine" if facts.engine else "",
+        f"lapstrake {facts.lapstrake}" if facts.lapstrake else "",
+    )
     return tag(
         "header",
         tag(
@@ -142,8 +147,9 @@ def _figures(facts: PageFacts) -> list[tuple[str, ...]]:
         ("Images", f"{len(facts.images)}", "in this family" if len(facts.images) > 1 else "built"),
         ("Layers", f"{len(facts.layers)}", "each stored once"),
         ("To store", words.size(facts.stored), once),
-        _checked(facts),
     ]
+    if facts.checked:
+        found.append(_checked(facts))
     if held := [c for c in facts.channels or () if c.version]:
         last = held[-1]
         state = "failed" if last.trouble else ""
@@ -173,8 +179,9 @@ def _sections(facts: PageFacts) -> list[tuple[str, str, Html]]:
     found = [
         ("images", "Images", images(facts)),
         ("layers", "Shared layers", layers(facts)),
-        ("checks", "Checks", checks(facts)),
     ]
+    if facts.checked:
+        found.append(("checks", "Checks", checks(facts)))
     if facts.channels:
         found.append(("channels", "Channels", channels(facts)))
     if facts.changes is not None:
@@ -196,12 +203,12 @@ def _navigation(sections: list[tuple[str, str]]) -> Html:
     return tag("nav", tag("ul", links), aria_label="Sections")
 
 
-def _footer(facts: PageFacts) -> Html:
+def _footer() -> Html:
     return tag(
         "footer",
         tag(
             "p",
-            f"Written by lapstrake {facts.lapstrake} from the build of {facts.family} "
-            f"{facts.version}. This file loads nothing from anywhere; digests are what counts.",
+            f"Written by lapstrake {__version__}. This file loads nothing from anywhere; digests "
+            "are what counts.",
         ),
     )

@@ -181,7 +181,9 @@ class PageFacts:
 
     Attributes:
         epoch: seconds; the time that every file of the images has.
-        engine: what built it; `tested_by` what ran the containers, empty where none did.
+        engine: what built it, by which version of `lapstrake`; empty where that isn't known.
+        tested_by: what ran the containers, empty where none did.
+        checked: False where nothing is known of checks, as of images that only a registry has.
         repository: `HOST/PATH` of the registry that was asked, and `read_at` when; None if none.
         channels: in their order; None where no registry was asked, empty where it has none.
         changes: None where there is nothing to compare with.
@@ -196,6 +198,7 @@ class PageFacts:
     images: tuple[Image, ...]
     layers: tuple[Layer, ...]
     tested_by: str = ""
+    checked: bool = True
     repository: str | None = None
     read_at: datetime | None = None
     channels: tuple[Channel, ...] | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def gather(dist: Path, shown_as: str = "dist") -> PageFacts:
     """
     build = read_build(dist)
     smoke = read_report(dist)
-    layers = _layers(build)
+    layers = distinct([(i.name, [_layer(x) for x in i.layers]) for i in build.images])
     number = {x.digest: i for i, x in enumerate(layers)}
     checks = _checks(build, smoke)
     released = _released(dist, build)
@@ -49,27 +51,33 @@ def gather(dist: Path, shown_as: str = "dist") -> PageFacts:
     )
 
 
-def _layers(build: Build) -> tuple[Layer, ...]:
-    """Every distinct layer, those of most images first: what is shared stands together."""
-    first: dict[str, BuiltLayer] = {}
+def distinct(images: Sequence[tuple[str, Sequence[Layer]]]) -> tuple[Layer, ...]:
+    """Every layer once, those of most images first: what is shared stands together.
+
+    Args:
+        images: name and layers of each, in the family's order; of a layer, who has it is set here.
+    """
+    first: dict[str, Layer] = {}
     users: dict[str, list[str]] = {}
-    for image in build.images:
-        for layer in image.layers:
+    for name, layers in images:
+        for layer in layers:
             first.setdefault(layer.digest, layer)
-            if image.name not in users.setdefault(layer.digest, []):
-                users[layer.digest].append(image.name)
-    order = {i.name: at for at, i in enumerate(build.images)}
+            if name not in users.setdefault(layer.digest, []):
+                users[layer.digest].append(name)
+    order = {name: at for at, (name, _) in enumerate(images)}
     place = {digest: at for at, digest in enumerate(first)}
-    found = [
-        Layer(x.digest, x.kind, x.title, x.size, x.unpacked, tuple(users[x.digest]))
-        for x in first.values()
-    ]
+    found = [replace(x, images=tuple(users[x.digest])) for x in first.values()]
     return tuple(
         sorted(
             found,
             key=lambda x: (-len(x.images), [order[n] for n in x.images], place[x.digest]),
         )
     )
+
+
+def own_bytes(digests: Collection[str], layers: Sequence[Layer]) -> int:
+    """Bytes of those layers, of an image with these digests, that no other image has."""
+    return sum(x.size for x in layers if x.digest in digests and len(x.images) == 1)
 
 
 def _checks(build: Build, smoke: SmokeReport | None) -> dict[str, tuple[CheckResult, ...]]:
@@ -87,6 +95,10 @@ def _public(check: CheckResult) -> CheckResult:
     return check.model_copy(update=said | {"log": log}) if said or log else check
 
 
+def _layer(layer: BuiltLayer) -> Layer:
+    return Layer(layer.digest, layer.kind, layer.title, layer.size, layer.unpacked, ())
+
+
 def _image(
     image: BuiltImage,
     layers: tuple[Layer, ...],
@@ -94,7 +106,6 @@ def _image(
     checks: tuple[CheckResult, ...] | None,
     pulls: tuple[Command, ...],
 ) -> Image:
-    own = {x.digest for x in image.layers}
     return Image(
         name=image.name,
         description=image.description,
@@ -102,7 +113,7 @@ def _image(
         digest=image.digest,
         config=image.config,
         size=image.size,
-        own=sum(x.size for x in layers if x.digest in own and len(x.images) == 1),
+        own=own_bytes({x.digest for x in image.layers}, layers),
         layers=tuple(number[x.digest] for x in image.layers),
         budget=image.budget,
         python=image.python,

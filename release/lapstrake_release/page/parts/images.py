@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lapstrake.definition.models import PortSpec
 from lapstrake_release.page import words
@@ -27,26 +28,37 @@ STATES = {"failed": "Checks failed", "passed": "Checks passed", "untested": "Not
 
 def images(facts: PageFacts) -> Html:
     """The table of images."""
-    tested = any(i.verdicts is not None for i in facts.images)
-    heads = [("Image", "text"), ("Size", "number"), ("Not shared", "number"), ("Checks", "number")]
-    heads += [("Testers", "text")] if tested else []
-    most = max((i.size for i in facts.images), default=1)
+    columns = list(_columns(facts))
+    heads = [tag("th", c.title, scope="col", data_sort=c.sort or None) for c in columns]
     table = tag(
         "table",
-        tag("caption", "Images, with their size, checks and digest", class_="unseen"),
-        tag(
-            "thead",
-            tag(
-                "tr",
-                [tag("th", text, scope="col", data_sort=kind) for text, kind in heads],
-                tag("th", "Digest", scope="col"),
-            ),
-        ),
-        [_body(i, facts, most, len(heads) + 1, tested) for i in facts.images],
+        tag("caption", "Images, with their size and digest", class_="unseen"),
+        tag("thead", tag("tr", tag("th", "Image", scope="col", data_sort="text"), heads)),
+        [_body(i, facts, columns) for i in facts.images],
         class_="images",
         id="t-images",
     )
     return html(_tools(facts), table)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column: `sort` is `number`, `text` or empty; `cell` makes the whole cell."""
+
+    title: str
+    sort: str
+    cell: Callable[[Image], Html]
+
+
+def _columns(facts: PageFacts) -> Iterator[_Column]:
+    """Those that there is something to say in."""
+    yield _Column("Size", "number", lambda i: _size(i, facts))
+    yield _Column("Not shared", "number", _own)
+    if facts.checked:
+        yield _Column("Checks", "number", _checks)
+    if any(i.verdicts is not None for i in facts.images):
+        yield _Column("Testers", "text", lambda i: tag("td", _tester(i), data_label="Testers"))
+    yield _Column("Digest", "", lambda i: tag("td", _digest(i.digest), data_label="Digest"))
 
 
 def anchor(name: str) -> str:
@@ -55,7 +67,8 @@ def anchor(name: str) -> str:
 
 
 def _tools(facts: PageFacts) -> Html:
-    states = [s for s in STATES if any(worst(i.checks) == s for i in facts.images)]
+    there = {worst(i.checks) for i in facts.images}
+    states = [s for s in STATES if s in there]
     return tools(
         "t-images",
         "Filter images",
@@ -78,40 +91,47 @@ def tools(target: str, label: str, hint: str, states: list[tuple[str, str]], nou
         tag("select", [tag("option", text, value=value) for value, text in states]),
     )
     count = tag("output", class_="count", aria_live="polite")
-    several = choice if len(states) > 1 else None
+    # one state besides `any` would tell nothing apart
+    several = choice if len(states) > 2 else None
     return tag(
         "div", field, several, count, class_="tools", hidden=True, data_for=target, data_noun=noun
     )
 
 
-def _body(image: Image, facts: PageFacts, most: int, columns: int, tested: bool) -> Html:
-    state = worst(image.checks)
-    row = tag(
-        "tr",
-        tag(
-            "th",
-            tag("span", image.name, class_="name"),
-            tag("span", image.description, class_="about") if image.description else None,
-            scope="row",
-            data_find=True,
-        ),
-        tag(
-            "td",
-            words.size(image.size),
-            bar(image, facts.layers, len(facts.images), most),
-            class_="size",
-            data_value=image.size,
-            data_label="Size",
-        ),
-        tag(
-            "td", words.size(image.own), class_="num", data_value=image.own, data_label="Not shared"
-        ),
-        _checks(image, state),
-        tag("td", _tester(image), data_label="Testers") if tested else None,
-        tag("td", _digest(image.digest), data_label="Digest"),
+def _body(image: Image, facts: PageFacts, columns: Sequence[_Column]) -> Html:
+    name = tag(
+        "th",
+        tag("span", image.name, class_="name"),
+        tag("span", image.description, class_="about") if image.description else None,
+        scope="row",
+        data_find=True,
     )
-    more = tag("tr", tag("td", _details(image, facts), colspan=columns), class_="more")
-    return tag("tbody", row, more, id=anchor(image.name), data_state=state)
+    row = tag("tr", name, [c.cell(image) for c in columns])
+    more = tag("td", _details(image, facts), colspan=len(columns) + 1)
+    return tag(
+        "tbody",
+        row,
+        tag("tr", more, class_="more"),
+        id=anchor(image.name),
+        data_state=worst(image.checks),
+    )
+
+
+def _size(image: Image, facts: PageFacts) -> Html:
+    most = max(i.size for i in facts.images)
+    return tag(
+        "td",
+        words.size(image.size),
+        bar(image, facts.layers, len(facts.images), most),
+        class_="size",
+        data_value=image.size,
+        data_label="Size",
+    )
+
+
+def _own(image: Image) -> Html:
+    shown = words.size(image.own)
+    return tag("td", shown, class_="num", data_value=image.own, data_label="Not shared")
 
 
 def _digest(value: str) -> Html:
@@ -125,7 +145,7 @@ def bar(image: Image, layers: tuple[Layer, ...], family: int, most: int) -> Html
         parts[share(layers[at], family)] += layers[at].size
     left, paths = 0.0, []
     for kind, count in parts.items():
-        width = count * _BAR / most
+        width = count * _BAR / (most or 1)
         if count:
             drawn = f"M{left:.0f} 0h{max(width, 1):.0f}v6H{left:.0f}z"
             paths.append(tag("path", class_=kind, d=drawn))
@@ -150,7 +170,8 @@ def share(layer: Layer, family: int) -> str:
     return "most" if 2 * count > family else "few"
 
 
-def _checks(image: Image, state: str) -> Html:
+def _checks(image: Image) -> Html:
+    state = worst(image.checks)
     return tag(
         "td",
         words.icon(state),
@@ -183,7 +204,7 @@ def _details(image: Image, facts: PageFacts) -> Html:
         "details",
         tag(
             "summary",
-            "Pull commands, names and services",
+            "Pull commands and details",
             tag("span", f" of {image.name}", class_="unseen"),
         ),
         tag("div", [command(c, image.name) for c in image.pulls], class_="commands"),

@@ -64,7 +64,7 @@ def _figure(facts: PageFacts, spans: list[tuple[int, int]]) -> Html:
 
 def _legend(facts: PageFacts) -> Html:
     family = len(facts.images)
-    said = (f"in all {family}", "in most", "in a few", "in one alone")
+    said = (f"in all {family}", "in most", "in a few", "in one only")
     kinds = dict(zip(SHARES, said, strict=True))
     sums = {k: sum(x.size for x in facts.layers if share(x, family) == k) for k in kinds}
     parts = [
@@ -141,10 +141,14 @@ def _layer(layer: Layer, span: tuple[int, int], facts: PageFacts) -> Html:
         tag("th", layer.title or words.digest(layer.digest), scope="row"),
         tag("td", layer.kind),
         tag("td", words.size(layer.size), class_="num", data_value=layer.size),
-        tag("td", words.size(layer.unpacked), class_="num", data_value=layer.unpacked),
+        tag("td", _unpacked(layer), class_="num", data_value=layer.unpacked),
         tag("td", who(layer, facts), data_value=len(layer.images)),
         data_at=f"{span[0]} {span[1]}",
     )
+
+
+def _unpacked(layer: Layer) -> str:
+    return words.size(layer.unpacked) if layer.unpacked else "unknown"
 
 
 def who(layer: Layer, facts: PageFacts) -> str:
