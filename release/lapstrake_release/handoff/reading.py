@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from github.IssueComment import IssueComment
 from github.NamedUser import NamedUser
+from github.Organization import Organization
 
 from lapstrake.errors import UserError
 from lapstrake_release.github.client import GithubClient
@@ -46,7 +47,7 @@ class _Comment:
     @classmethod
     def of(cls, comment: IssueComment) -> _Comment:
         # who has left GitHub is nobody
-        user: NamedUser | None = comment.user
+        user: NamedUser | Organization | None = comment.user
         return cls(
             url=comment.html_url,
             by=user.login if user else "ghost",

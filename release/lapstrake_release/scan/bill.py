@@ -26,6 +26,8 @@ KIND = Kind("bill", "application/spdx+json")
 _RELEASE = ("usr/lib/os-release", "etc/os-release")
 _SOURCE = re.compile(r"(?P<name>\S+)(?: \((?P<version>[^)]+)\))?")
 
+_IMAGE = "SPDXRef-image"
+
 Json = dict[str, Any]
 
 
@@ -61,28 +63,24 @@ def bill_of(dist: Path, image: BuiltImage, family: str, version: str) -> bytes:
         "name": f"{family} {version}: {image.name}",
         "documentNamespace": f"urn:lapstrake:contents:{family}:{version}:{image.digest}",
         "creationInfo": {"created": "1980-01-01T00:00:00Z", "creators": ["Tool: lapstrake"]},
-        "packages": packages,
+        "packages": [_image_package(family, version, image), *packages],
         "relationships": [
-            {
-                "spdxElementId": "SPDXRef-DOCUMENT",
-                "relationshipType": "DESCRIBES",
-                "relatedSpdxElement": package["SPDXID"],
-            }
-            for package in packages
+            _relationship("SPDXRef-DOCUMENT", "DESCRIBES", _IMAGE),
+            *(_relationship(_IMAGE, "CONTAINS", str(p["SPDXID"])) for p in packages),
         ],
     }
     return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def packages_in(bill: bytes) -> int:
-    """How many packages a document names; the distribution isn't one.
+    """How many packages a document names; the image and its distribution are none.
 
     Raises:
         UserError: it is no such document.
     """
     try:
         packages = json.loads(bill)["packages"]
-        return sum(p.get("primaryPackagePurpose") != "OPERATING-SYSTEM" for p in packages)
+        return sum("primaryPackagePurpose" not in package for package in packages)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise UserError("the bill of materials is no SPDX document in JSON") from None
 
@@ -118,9 +116,21 @@ def _debs(status: str) -> Iterator[_Deb]:
     yield from sorted(found, key=lambda d: (d.name, d.arch))
 
 
+def _image_package(family: str, version: str, image: BuiltImage) -> Json:
+    return {
+        "SPDXID": _IMAGE,
+        "name": f"{family}/{image.name}",
+        "versionInfo": version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "primaryPackagePurpose": "CONTAINER",
+    }
+
+
 def _system_packages(system: Mapping[str, str]) -> Iterator[Json]:
     if system.get("ID"):
         yield {
+            # by this id trivy knows it
             "SPDXID": "SPDXRef-OperatingSystem",
             "name": system["ID"],
             "versionInfo": system.get("VERSION_ID", ""),
@@ -128,6 +138,10 @@ def _system_packages(system: Mapping[str, str]) -> Iterator[Json]:
             "filesAnalyzed": False,
             "primaryPackagePurpose": "OPERATING-SYSTEM",
         }
+
+
+def _relationship(one: str, kind: str, other: str) -> Json:
+    return {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
 
 
 def _deb(deb: _Deb, system: Mapping[str, str]) -> Json:
