@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from page_browser import BELOW, Opener, Seen, address_of
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lapstrake import process
 from lapstrake_release.page.document import page as document
@@ -19,6 +19,7 @@ from lapstrake_release.page.facts import PageFacts
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """For one module: Playwright's event loop must not be there for tests that have their own."""
+    expect.set_options(timeout=30_000)
     program = process.which("chromium")
     assert program is not None, "setup/browser.sh installs it"
     with sync_playwright() as playwright:
