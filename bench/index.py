@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.registry import free_port, get_status
+from bench.registry import answers, free_port
 from bench.setting import PYTHON
 from lapstrake import process
 from lapstrake.errors import UserError
@@ -28,17 +27,9 @@ def serve_index(folder: Path) -> Iterator[str]:
             [PYTHON, *words, "--disable-fallback", packages], env=env, stderr=log.fileno()
         ) as child,
     ):
-        if not _answers(port):
+        if not answers(port, "/"):
             raise UserError("pypiserver did not start", "make setup")
         try:
             yield f"http://127.0.0.1:{port}/"
         finally:
             child.terminate()
-
-
-def _answers(port: int) -> bool:
-    for _ in range(400):
-        if get_status(port, "/") == 200:
-            return True
-        time.sleep(0.05)
-    return False

@@ -54,7 +54,7 @@ def serve(folder: Path) -> Iterator[Registry]:
         (folder / "log").open("wb") as log,
         process.spawn(args, env=env, stderr=log.fileno()) as child,
     ):
-        if not _answers(port):
+        if not answers(port, "/v2/"):
             raise UserError("docker-registry did not start", "", _tail(folder / "log"))
         try:
             yield Registry(f"127.0.0.1:{port}", folder)
@@ -80,9 +80,10 @@ def get_status(port: int, path: str) -> int:
         connection.close()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int, path: str) -> bool:
+    """Whether a server that was started a moment ago says 200; it has 20 seconds for it."""
     for _ in range(400):
-        if get_status(port, "/v2/") == 200:
+        if get_status(port, path) == 200:
             return True
         time.sleep(0.05)
     return False
