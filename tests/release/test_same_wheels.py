@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from lapstrake.dist import Build, BuiltFile
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import Wheels
 from lapstrake.layers.wheels_layer import write_wheels
 from lapstrake.lock.model import Wheel
-from lapstrake_release.same_wheels import differences, holds, names_wheel
+from lapstrake.store.store import Store
+from lapstrake_release.same_wheels import check_same, differences, holds, names_wheel
 from support.tiny import sha256, wheel
+from support.tinyimages import built, image
 
 MORE = {
     "one-1.0.data/scripts/run": b"#!python\n",
@@ -69,3 +73,47 @@ def test_titles_tell_which_layers_to_look_into() -> None:
     assert names_wheel("one 1.0", "one", "1.0")
     assert names_wheel("12 wheels of full", "one", "1.0")
     assert not names_wheel("one 1.0.1", "one", "1.0")
+
+
+def build_with(made: Path, layer: bytes, dist: Path, store: Store) -> Build:
+    """A build whose only image says that a layer has a wheel, which lies in dist/."""
+    build = built(dist, store, image("a", "x"))
+    digest = hashlib.sha256(layer).hexdigest()
+    (dist / "blobs/sha256" / digest).write_bytes(layer)
+    file = BuiltFile(
+        kind="wheel",
+        name=made.name,
+        project="one",
+        version="1.0",
+        sha256=sha256(made),
+        size=made.stat().st_size,
+        layers=("1" * 64,),
+        images=("a",),
+    )
+    file.path(dist).parent.mkdir()
+    file.path(dist).write_bytes(made.read_bytes())
+    (own,) = build.images
+    said = own.layers[0].model_copy(update={"id": "1" * 64, "digest": f"sha256:{digest}"})
+    return build.model_copy(
+        update={"files": (file,), "images": (own.model_copy(update={"layers": (said,)}),)}
+    )
+
+
+def test_what_lies_in_dist_is_what_its_images_have(
+    made: Path, tmp_path: Path, store: Store
+) -> None:
+    build = build_with(made, layer_of(made, tmp_path).getvalue(), tmp_path / "dist", store)
+    check_same(build, tmp_path / "dist")
+    path = build.files[0].path(tmp_path / "dist")
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(UserError, match=r"in dist/ is not the one that was built"):
+        check_same(build, tmp_path / "dist")
+
+
+def test_an_image_with_other_files_than_its_wheel_is_refused(
+    made: Path, tmp_path: Path, store: Store
+) -> None:
+    other = wheel(tmp_path / "other", "one", "1.0", body=b"x = 2\n", more=MORE)
+    build = build_with(made, layer_of(other, tmp_path).getvalue(), tmp_path / "dist", store)
+    with pytest.raises(UserError, match=r"is not what a has: one/__init__\.py differs"):
+        check_same(build, tmp_path / "dist")
