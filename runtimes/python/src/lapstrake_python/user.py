@@ -82,11 +82,11 @@ class PythonModel(TensorModel):
     def _class(self, module: ModuleType, path: Path) -> type[Any]:
         named = self.option("class", "")
         if named:
-            found = getattr(module, named, None)
-            if not inspect.isclass(found):
+            found: object = getattr(module, named, None)
+            if not isinstance(found, type):
                 raise CannotLoad(self.name, path, f"it has no class {named}")
             return found
-        able = {n: c for n, c in vars(module).items() if self._is_able(c)}
+        able: dict[str, type[Any]] = {n: c for n, c in vars(module).items() if self._is_able(c)}
         if len(able) != 1:
             have = ", ".join(sorted(able)) or "none"
             why = "one class with a method predict is wanted, or extra.class to name it"
