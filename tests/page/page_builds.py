@@ -15,9 +15,9 @@ from lapstrake.plan.model import ImagePlan
 from lapstrake.smoke.report import ImageSmoke, SmokeReport, write_report
 
 
-def with_bill(plan: ImagePlan, *packages: tuple[str, str, str]) -> ImagePlan:
-    """The image with a system layer whose bill of materials lists (purl type, name, version)."""
-    listed = [
+def bill(*packages: tuple[str, str, str]) -> list[dict[str, object]]:
+    """The packages of an SPDX document, by (purl type, name, version)."""
+    return [
         {
             "name": name,
             "versionInfo": version,
@@ -25,9 +25,18 @@ def with_bill(plan: ImagePlan, *packages: tuple[str, str, str]) -> ImagePlan:
         }
         for kind, name, version in packages
     ]
-    data = json.dumps({"packages": listed}).encode()
+
+
+def with_packages(plan: ImagePlan, packages: object) -> ImagePlan:
+    """The image with a system layer whose bill of materials has these packages."""
+    data = json.dumps({"packages": packages}).encode()
     layer = Files("system: boot, services, SSH", (FileEntry.of(SBOM, data),))
     return replace(plan, layers=(*plan.layers, layer))
+
+
+def with_bill(plan: ImagePlan, *packages: tuple[str, str, str]) -> ImagePlan:
+    """The image with a system layer whose bill of materials lists (purl type, name, version)."""
+    return with_packages(plan, bill(*packages))
 
 
 def checked(dist: Path, build: Build, *names: str, failed: tuple[str, ...] = ()) -> None:

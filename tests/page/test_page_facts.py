@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from page_builds import checked, with_bill
+from page_builds import bill, checked, with_bill, with_packages
 
 from lapstrake.dist import Build
 from lapstrake.errors import UserError
@@ -185,6 +185,16 @@ def test_two_builds_are_compared_by_what_they_say_of_themselves(
         ("file dropped", True),
     ]
     assert all(isinstance(x, LayerChange) and x.size > 0 for x in change.layers)
+
+
+def test_a_package_in_two_versions_and_what_is_none(tmp_path: Path, store: Store) -> None:
+    twice = (("deb", "libc6", "2.36-9"), ("deb", "libc6", "2.36-8"))
+    built(tmp_path / "old", store, with_bill(image("a"), twice[0]))
+    packages = [{"name": "the image", "versionInfo": "1"}, *bill(*twice)]
+    built(tmp_path / "new", store, with_packages(image("a"), packages))
+    sides = [before.folder(tmp_path / x) for x in ("old", "new")]
+    libc = PackageChange(Package("debian", "libc6"), "2.36-9", "2.36-8, 2.36-9")
+    assert before.differences("old", *sides).images[0].packages == (libc,)
 
 
 def test_images_without_a_bill_of_materials_say_so(tmp_path: Path, store: Store) -> None:

@@ -120,16 +120,23 @@ def _bill(image: Inspected, fetch: Fetch) -> dict[Package, str] | None:
 
 
 def _named(data: bytes, image: str) -> dict[Package, str]:
+    """The packages of a bill, each with its versions; what no package manager knows is left out."""
+    found: dict[Package, set[str]] = {}
     try:
-        packages: list[dict[str, Any]] = json.loads(data)["packages"]
-        found = {}
-        for package in packages:
-            url = str(package["externalRefs"][0]["referenceLocator"])
-            kind = url.removeprefix("pkg:").partition("/")[0]
-            key = Package(_SYSTEMS.get(kind, kind), str(package["name"]))
-            found[key] = str(package["versionInfo"])
-    except (ValueError, LookupError, TypeError):
+        for package in json.loads(data)["packages"]:
+            kind = _kind(package)
+            if kind is not None:
+                key = Package(_SYSTEMS.get(kind, kind), str(package["name"]))
+                found.setdefault(key, set()).add(str(package["versionInfo"]))
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise UserError(
             f"{image}: its {SBOM} is no list of packages that can be read", "build it again"
         ) from None
-    return found
+    return {p: ", ".join(sorted(v)) for p, v in found.items()}
+
+
+def _kind(package: Mapping[str, Any]) -> str | None:
+    """`deb` or `pypi`, as the package's URL (purl) says; None where it has none."""
+    urls = [str(r.get("referenceLocator", "")) for r in package.get("externalRefs", ())]
+    found = [u.removeprefix("pkg:").partition("/")[0] for u in urls if u.startswith("pkg:")]
+    return found[0] if found else None
