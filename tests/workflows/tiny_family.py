@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lapstrake.build import build
@@ -150,7 +151,8 @@ def push_root(folder: Path, registry: str) -> None:
     It comes out of the cache of whoever runs the tests, where it is built once.
     """
     repo = load(TOP)
-    base = make_plan(repo, read_lock(TOP / LOCK_NAME)).image("base")
+    alone = replace(repo, images={"base": repo.images["base"]})
+    base = make_plan(alone, read_lock(TOP / LOCK_NAME)).image("base")
     plan = Plan("root", "1", repo.family.platform, 1_700_000_000, (base,))
     with JsonLines() as progress:
         found = build(plan, LocalEngine(), Store(), folder / "root-dist", progress, 1)

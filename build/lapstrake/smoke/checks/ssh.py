@@ -48,7 +48,9 @@ def _options(ctx: Context, key: str | None) -> list[str]:
     if key is None:
         values.append("PubkeyAuthentication=no")
     else:
-        values.append(f"IdentityFile={ctx.keys / key}")
+        # as a line of its configuration: what has blanks is quoted, and % begins a token
+        place = str(ctx.keys / key).replace("%", "%%")
+        values.append(f'IdentityFile="{place}"')
     return ["-F", "none", *(word for value in values for word in ("-o", value))]
 
 
@@ -151,7 +153,7 @@ def ssh_file_transfer(ctx: Context) -> None:
     port, target = str(ctx.guest.port(SSH_PORT)), f"root@{ctx.guest.host}"
     copy = ctx.keys / f"{ctx.image.name}.image.json"
     args = ["sftp", "-q", "-P", port, *_options(ctx, "id"), "-b", "-", target]
-    code, _, err = _run(args, f"get {IMAGE_JSON} {copy}\n")
+    code, _, err = _run(args, f'get {IMAGE_JSON} "{copy}"\n')
     if code != 0:
         raise Failed(f"sftp to fetch {IMAGE_JSON}", err or f"exit {code}", "sshd")
     inside = ctx.guest.need("cat", IMAGE_JSON).encode()
