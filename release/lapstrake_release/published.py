@@ -89,18 +89,19 @@ def published(
 
 def versions_in(names: Iterable[str], definition: Definition) -> dict[Version, frozenset[str]]:
     """The images of each version, by the names that a repository has; the newest version first."""
+    marks = {i: release_tag(definition, i, "\0").removeprefix("\0") for i in definition.default}
     found: dict[Version, set[str]] = {}
     for name in names:
-        for image in definition.default:
-            version = _version_of(name, image, definition)
+        # artifacts and records of channels, of which there may be many
+        for image, mark in () if name.startswith("_") else marks.items():
+            version = _version_of(name, mark)
             if version is not None:
                 found.setdefault(version, set()).add(image)
     return {v: frozenset(found[v]) for v in sorted(found, reverse=True)}
 
 
-def _version_of(name: str, image: str, definition: Definition) -> Version | None:
-    """Of which version an image's tag is; None where it is no such tag."""
-    mark = release_tag(definition, image, "\0").removeprefix("\0")
+def _version_of(name: str, mark: str) -> Version | None:
+    """Of which version a tag is that ends with an image's mark; None where it is no such tag."""
     if not name.endswith(mark):
         return None
     text = name.removesuffix(mark) if mark else name

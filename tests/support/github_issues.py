@@ -63,7 +63,18 @@ def new_issue(api: GithubApi, request: Request) -> Answer:
     wish = request.json
     issue = api.repository.issue(str(wish["title"]), request.user.login, _names(wish))
     issue.body = wish.get("body")
+    for login in wish.get("assignees") or ():
+        if not api.repository.is_assignable(login):
+            raise invalid("Issue", "assignees", "invalid")
+        issue.assignees.append(api.repository.user(login))
     return Answer(201, api.views.issue(issue))
+
+
+@route("GET", R + "/assignees/{assignee}")
+def assignee(api: GithubApi, request: Request) -> Answer:
+    if not api.repository.is_assignable(request.path["assignee"]):
+        raise not_found()
+    return Answer(204)
 
 
 @route("GET", R + "/issues/{issue_number}")

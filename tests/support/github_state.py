@@ -56,6 +56,7 @@ class Issue:
     body: str | None = None
     labels: list[Label] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
+    assignees: list[User] = field(default_factory=list)
     state: str = "open"
     reason: str | None = None
     created: str = field(default_factory=now)
@@ -162,6 +163,9 @@ class Repository:
         self.owner = User(owner, 1, "Organization")
         self.name = name
         self.archived = False
+        self.has_issues = True
+        # what people are to the repository; nothing where they aren't named
+        self.associations: dict[str, str] = {owner: "OWNER", "release-bot": "COLLABORATOR"}
         self.releases: list[Release] = []
         self.issues: list[Issue] = []
         self.labels: dict[str, Label] = {}
@@ -184,6 +188,14 @@ class Repository:
     def user(self, login: str) -> User:
         kind = "Bot" if login.endswith("[bot]") else "User"
         return self.users.setdefault(login, User(login, self.id(), kind))
+
+    def association(self, user: User) -> str:
+        """What GitHub says that somebody is to the repository."""
+        return self.associations.get(user.login, "NONE")
+
+    def is_assignable(self, login: str) -> bool:
+        """Whether issues can be given to somebody: who has access, has it for that too."""
+        return self.associations.get(login) in {"OWNER", "MEMBER", "COLLABORATOR"}
 
     def label(self, name: str) -> Label:
         key = name.lower()

@@ -49,6 +49,7 @@ class Views:
             url=self._api,
             default_branch=repository.default_branch,
             archived=repository.archived,
+            has_issues=repository.has_issues,
             permissions=rights,
             license=None,
         )
@@ -171,6 +172,8 @@ class Views:
             title=issue.title,
             body=issue.body,
             user=self.user(issue.user),
+            author_association=self._repository.association(issue.user),
+            assignees=[self.user(x) for x in issue.assignees],
             labels=[self.label(x) for x in issue.labels],
             state=issue.state,
             comments=len(issue.comments),
@@ -198,6 +201,7 @@ class Views:
             issue_url=f"{self._api}/issues/{issue.number}",
             body=comment.body,
             user=self.user(comment.user),
+            author_association=self._repository.association(comment.user),
             created_at=comment.created,
             updated_at=comment.updated,
         )

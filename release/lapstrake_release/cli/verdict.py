@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verdict")
-@click.argument("version")
+@click.argument("version", required=False)
 @click.argument("outcome", required=False, type=click.Choice(["pass", "fail"]))
 @click.option("--image", "names", multiple=True, metavar="NAME", help="What was tested.")
 @click.option("--all", "all_images", is_flag=True, help="All images of the version were.")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     directory: Path,
-    version: str,
+    version: str | None,
     outcome: Outcome | None,
     names: tuple[str, ...],
     all_images: bool,
@@ -57,21 +57,25 @@ def command(
     """Say that images of VERSION pass or fail; without a word, list what was said.
 
     A verdict is about a digest, and is kept beside it in the registry, also when a later one of
-    the same person overrides it. A fail opens a bug for the image's owners.
+    the same person overrides it. A fail opens a bug for the image's owners. --from-comments without
+    VERSION reads all issues that are open.
     """
     repo = open_repository(directory)
     if outcome and not (names or all_images):
         raise UserError("a verdict is about an image", "--image NAME, or --all")
+    if version is None and not from_comments:
+        raise UserError("a verdict is about a version", "lapstrake verdict VERSION …")
     if outcome and from_comments:
         raise UserError("comments say themselves whether an image passes", f"leave {outcome} away")
     with opened(find_repositories(repo, registries)) as clients:
-        given = _Giving(repo, Version.parse(version), clients, no_issues=no_issues)
-        if from_comments:
+        wanted = Version.parse(version) if version else None
+        given = _Giving(repo, wanted, clients, no_issues=no_issues)
+        if wanted is None or from_comments:
             given.from_comments()
         elif outcome:
-            given.give(outcome, names, by, note, digest)
+            given.give(wanted, outcome, names, by, note, digest)
         else:
-            given.recall(names)
+            given.recall(wanted, names)
     given.show(as_json=as_json)
 
 
@@ -79,7 +83,12 @@ class _Giving:
     """One command: what it found or stored, and what became of it on GitHub."""
 
     def __init__(
-        self, repo: Repository, version: Version, clients: Sequence[Referrers], *, no_issues: bool
+        self,
+        repo: Repository,
+        version: Version | None,
+        clients: Sequence[Referrers],
+        *,
+        no_issues: bool,
     ) -> None:
         self._repo = repo
         self._version = version
@@ -89,20 +98,26 @@ class _Giving:
         self._bugs: list[Bug] = []
         self._ignored: list[dict[str, str]] = []
 
-    def recall(self, names: Sequence[str]) -> None:
+    def recall(self, version: Version, names: Sequence[str]) -> None:
         """All that was said."""
-        places = agreed(self._clients, self._repo, self._version, names)
+        places = agreed(self._clients, self._repo, version, names)
         given = verdicts.read_all(self._clients[0], {p.digest for p in places})
         self._verdicts = [v for p in places for v in given[p.digest]]
 
     def give(
-        self, outcome: Outcome, names: Sequence[str], by: str | None, note: str, digest: str | None
+        self,
+        version: Version,
+        outcome: Outcome,
+        names: Sequence[str],
+        by: str | None,
+        note: str,
+        digest: str | None,
     ) -> None:
         """Store one for each image."""
         who = _who(by)
         if len(note) > LONGEST_NOTE:
             raise UserError(f"a note has at most {LONGEST_NOTE} characters", "shorten it")
-        places = agreed(self._clients, self._repo, self._version, names)
+        places = agreed(self._clients, self._repo, version, names)
         _check_digest(places, digest)
         with self._github(must=outcome == "fail") as (client, found):
             if client:
@@ -127,9 +142,8 @@ class _Giving:
                     "nothing says where the issues are", "lapstrake.yaml: release.github"
                 )
             if not found:
-                raise UserError(
-                    f"there is no issue about {self._version}", "lapstrake handoff opens them"
-                )
+                about = f" about {self._version}" if self._version else " that is open"
+                raise UserError(f"there is no issue{about}", "lapstrake handoff opens them")
             people = self._repo.family.qa.people
             taken = take_comments(client, found, self._clients, people)
             self._verdicts = list(taken.new)
@@ -163,7 +177,7 @@ class _Giving:
         return Verdict(
             outcome=outcome,
             family=self._repo.family.name,
-            version=self._version.ours,
+            version=place.version.ours,
             image=place.image,
             digest=place.digest,
             by=by,
@@ -192,7 +206,8 @@ class _Giving:
             return
         with GithubClient(settings, PERMISSION) as client:
             family = self._repo.family.name
-            yield client, find_issues(client, family, self._version.ours)
+            version = self._version.ours if self._version else None
+            yield client, find_issues(client, family, version)
 
     def _tell(
         self, client: GithubClient | None, found: list[HandedIssue], fails: Sequence[Verdict]

@@ -56,14 +56,15 @@ class Result:
     url: str
 
 
-def find_issues(client: GithubClient, family: str, version: str) -> list[HandedIssue]:
-    """The issues about a version, the oldest first.
+def find_issues(client: GithubClient, family: str, version: str | None) -> list[HandedIssue]:
+    """The issues about a version, or all that are open where it is None; the oldest first.
 
     Only those that somebody who may close issues here, or an app, has opened: everybody can
     open one with our marker in a repository that is public.
     """
+    state = "open" if version is None else "all"
     listing = client.pages(
-        "list the issues", lambda: client.repository.get_issues(state="all", labels=[LABEL])
+        "list the issues", lambda: client.repository.get_issues(state=state, labels=[LABEL])
     )
     found = []
     for issue in listing:

@@ -44,9 +44,9 @@ class Marker(BaseModel):
     about: str = ""
     images: dict[str, HandedImage] = {}
 
-    def is_for(self, family: str, version: str) -> bool:
-        """Whether the issue is about a version of a family."""
-        return (self.family, self.version) == (family, version)
+    def is_for(self, family: str, version: str | None) -> bool:
+        """Whether the issue is about a version of a family; about any where that is None."""
+        return self.family == family and version in {None, self.version}
 
 
 @dataclass(frozen=True)
