@@ -61,12 +61,12 @@ def command(
     VERSION reads all issues that are open.
     """
     repo = open_repository(directory)
-    if outcome and not (names or all_images):
-        raise UserError("a verdict is about an image", "--image NAME, or --all")
     if version is None and not from_comments:
         raise UserError("a verdict is about a version", "lapstrake verdict VERSION …")
     if outcome and from_comments:
         raise UserError("comments say themselves whether an image passes", f"leave {outcome} away")
+    if outcome and not (names or all_images):
+        raise UserError("a verdict is about an image", "--image NAME, or --all")
     with opened(find_repositories(repo, registries)) as clients:
         wanted = Version.parse(version) if version else None
         given = _Giving(repo, wanted, clients, no_issues=no_issues)
