@@ -95,7 +95,8 @@ def test_it_writes_one_file_and_says_what_is_in_it(repo: Path, store: Store) -> 
 
 def test_where_the_build_lies_is_not_told(repo: Path, store: Store) -> None:
     family(repo / "elsewhere", store, "1.2.0", "2.4.6")
-    report(repo, "--dist", str(repo / "elsewhere"))
+    family(repo / "old", store, "1.1.0", "2.4.5")
+    report(repo, "--dist", str(repo / "elsewhere"), "--against", str(repo / "old"))
     text = (repo / "report.html").read_text(encoding="utf-8")
     assert str(repo) not in text
     assert "skopeo copy oci:elsewhere:a" in text

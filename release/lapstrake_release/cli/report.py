@@ -69,9 +69,9 @@ def command(
     console.say(f"{target}: {console.bytes_text(len(text))}, {_about(facts)}")
 
 
-def _shown(dist: str) -> str:
-    """What the page calls the folder of the build: where it lies on this machine is nobody's."""
-    return Path(dist).name if Path(dist).is_absolute() else dist
+def _shown(folder: str) -> str:
+    """What the page calls a folder: where it lies on this machine is nobody's."""
+    return Path(folder).name if Path(folder).is_absolute() else folder
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ class _Report:
     def _before(self, facts: PageFacts, against: str | None) -> tuple[str, before.Side] | None:
         """What to compare with, and what it is called; None where there is nothing."""
         if against is not None and (self.directory / against / "index.json").is_file():
-            return against, before.folder(self.directory / against)
+            return _shown(against), before.folder(self.directory / against)
         if self.client is None:
             if against is None:
                 return None

@@ -114,12 +114,13 @@ def _table(facts: PageFacts, spans: list[tuple[int, int]]) -> Html:
         ("Size", "number"),
         ("Unpacked", "number"),
         ("Images", "number"),
+        ("Digest", ""),
     ]
     rows = [_layer(x, s, facts) for x, s in zip(facts.layers, spans, strict=True)]
     table = tag(
         "table",
         tag("caption", "Layers, with their size and the images that have them", class_="unseen"),
-        tag("thead", tag("tr", [tag("th", t, scope="col", data_sort=k) for t, k in heads])),
+        tag("thead", tag("tr", [tag("th", t, scope="col", data_sort=k or None) for t, k in heads])),
         tag("tbody", rows),
         id="t-layers",
     )
@@ -143,6 +144,8 @@ def _layer(layer: Layer, span: tuple[int, int], facts: PageFacts) -> Html:
         tag("td", words.size(layer.size), class_="num", data_value=layer.size),
         tag("td", _unpacked(layer), class_="num", data_value=layer.unpacked),
         tag("td", who(layer, facts), data_value=len(layer.images)),
+        # as Docker shows it while it pulls
+        tag("td", words.digest(layer.digest)),
         data_at=f"{span[0]} {span[1]}",
     )
 
