@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lapstrake.definition.load import load
 from lapstrake.definition.models import PortSpec, Service
 from lapstrake.errors import UserError
 from lapstrake_release.handoff.comments import commands_in, has_command
-from lapstrake_release.handoff.documents import embedded
+from lapstrake_release.handoff.documents import embedded, read_documents
 from lapstrake_release.handoff.facts import Documents, Source
 from lapstrake_release.handoff.ingress import rules
 from lapstrake_release.handoff.marker import (
@@ -137,6 +140,14 @@ def test_a_page_elsewhere_leads_where_it_did() -> None:
     assert "[a](runtimes/srv/demo/a.py)" in embedded(
         Documents("runtimes/srv/verify.md", page), Source(), 2
     )
+
+
+@pytest.mark.parametrize("name", ["base", "full", "lightgbm", "sklearn", "slim", "xgboost"])
+def test_our_own_images_have_their_documents(top: Path, name: str) -> None:
+    found = read_documents(load(top), name)
+    # what a page tells to send or to run is in the demo
+    said = set(re.findall(r"(?:[@<] ?)((?:runtimes|images)/\S+/demo/\S+)", found.text))
+    assert {p for p in said if "$" not in p} <= set(found.demo)
 
 
 def test_ingress_hosts_are_hosts() -> None:
