@@ -17,6 +17,7 @@ from types import FrameType
 
 from bench import family
 from bench.catalog import measure_catalog
+from bench.channels import measure_channels
 from bench.dagger import measure_dagger
 from bench.docker import find_client
 from bench.figures import HEAD, Figure, describe_machine, rows, write_results
@@ -33,6 +34,7 @@ ALONE = {
     "plan": measure_plan,
     "wheels": measure_wheels,
     "release": measure_release,
+    "channels": measure_channels,
     "dagger": measure_dagger,
     "catalog": measure_catalog,
 }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 
-from support.channels import INDEX, Shelf
+from support.channels import INDEX, Shelf, shelf_in
+from support.fault_proxy import fault_proxy
+from support.registry import serve_registry
 
 
 def test_a_channel_holds_every_image_of_a_version(shelf: Shelf) -> None:
@@ -55,6 +58,22 @@ def test_the_same_again_changes_nothing(shelf: Shelf) -> None:
     (moved,) = shelf.good("promote", "1.2.0.dev1", "--to", "testing", "--json").json
     assert (moved["state"], moved["number"]) == ("same", 1)
     assert shelf.names == before
+
+
+def test_no_blob_is_sent_and_few_requests_are_made(tmp_path: Path) -> None:
+    runtimes = [f"r{n}" for n in range(18)]
+    with serve_registry(tmp_path / "registry") as host, fault_proxy(host) as proxy:
+        shelf = shelf_in(tmp_path, proxy.host, runtimes=runtimes)
+        for number in (1, 2):
+            shelf.publish(f"1.2.0.dev{number}")
+            shelf.good("promote", f"1.2.0.dev{number}", "--to", "testing")
+        for words in (("promote", "1.2.0.dev1", "--to", "testing"), ("rollback", "testing")):
+            proxy.seen.clear()
+            shelf.good(*words, "--why", "x")
+            assert not [s for s in proxy.seen if "/blobs/" in s.path]
+            # for each of twenty images: read, numbered, moved, and both read back
+            assert len(proxy.seen) <= 20 * 5 + 20
+        assert shelf.moving("testing") == shelf.digests("1.2.0.dev2")
 
 
 def test_a_dry_run_moves_nothing(shelf: Shelf) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 from lapstrake.definition.load import load
 from lapstrake.definition.repository import Repository as Definition
 from lapstrake.dist import Build
+from lapstrake.plan.model import ImagePlan
 from lapstrake.registry.client import RegistryClient
 from lapstrake.registry.repository import Repository
 from lapstrake.store.store import Store
@@ -52,15 +53,30 @@ class Shelf:
     def client(self) -> ChannelRegistry:
         return ChannelRegistry(self.repository, pause=0.01)
 
-    def publish(self, version: str, *, content: str = "", without: Sequence[str] = ()) -> None:
-        """Have a version in the registry as a release leaves it; `content` makes it another."""
+    def publish(
+        self,
+        version: str,
+        *,
+        content: str = "",
+        without: Sequence[str] = (),
+        change: Callable[[ImagePlan], ImagePlan] = lambda plan: plan,
+    ) -> None:
+        """Have a version in the registry as a release leaves it.
+
+        Args:
+            version: which.
+            content: what makes its bytes others than those of the same version before.
+            without: images that it doesn't have.
+            change: what an image has besides.
+        """
         names = [n for n in self.definition.images if n not in without]
         said = ("org.opencontainers.image.version", version)
         plans = []
         for name in names:
             plan = image(name, "shared", f"{name}-{content or version}")
             tag = version if name == "full" else f"{version}-{name}"
-            plans.append(replace(plan, tags=(tag,), annotations=(*plan.annotations, said)))
+            plan = replace(plan, tags=(tag,), annotations=(*plan.annotations, said))
+            plans.append(change(plan))
         out = self.root.parent / "built" / f"{version}-{content or version}"
         build = built(out, Store(self.root.parent / "cache"), *plans, version=version)
         with RegistryClient(self.repository, pause=0.01) as client:

@@ -19,7 +19,7 @@ version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage:
   filesystem: {{rootdirectory: "{folder}/data"}}
-  delete: {{enabled: true}}
+  delete: {{enabled: {deletions}}}
   maintenance: {{readonly: {{enabled: {read_only}}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
@@ -31,6 +31,7 @@ def serve_registry(
     login: tuple[str, str] | None = None,
     *,
     read_only: bool = False,
+    deletions: bool = True,
     more: str = "",
 ) -> Iterator[str]:
     """HOST:PORT of an empty registry that ends with the context.
@@ -39,7 +40,12 @@ def serve_registry(
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    text = _CONFIG.format(folder=folder, port=port, read_only=str(read_only).lower())
+    text = _CONFIG.format(
+        folder=folder,
+        port=port,
+        read_only=str(read_only).lower(),
+        deletions=str(deletions).lower(),
+    )
     if login is not None:
         hashed = bcrypt.hashpw(login[1].encode(), bcrypt.gensalt(4)).decode()
         (folder / "htpasswd").write_text(f"{login[0]}:{hashed}\n")

@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("lapstrake.cli.deploy", "A file that deploys images."),
     "shell": ("lapstrake.cli.shell", "A shell, or an SSH login, in a built image."),
     "explain": ("lapstrake.cli.explain", "What a built image is made of, and why."),
-    "diff": ("lapstrake.cli.diff", "What differs between two images, builds or references."),
+    "diff": ("lapstrake_release.cli.diff", "What differs between images, builds or channels."),
     "cache": ("lapstrake.cli.cache", "What lies in the cache; check it, make room."),
 }
 

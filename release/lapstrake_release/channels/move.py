@@ -12,7 +12,7 @@ moved, the move is completed; where none has, it is undone, and its number is us
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -70,6 +70,14 @@ class Mover:
     def know(self, manifests: Iterable[bytes]) -> None:
         """Take manifests that needn't be asked for again."""
         self._manifests |= {sha256_of(m): m for m in manifests}
+
+    def check_there(self, images: Sequence[Held]) -> None:
+        """See that the repository has the manifests of images.
+
+        Raises:
+            UserError: one is gone.
+        """
+        self._registry.each(images, self._manifest)
 
     @property
     def repository(self) -> Repository:
@@ -261,20 +269,6 @@ class Mover:
 
     def _numbered(self, image: Held, number: int) -> str:
         return tags.numbered(self._channel, number, image.suffix)
-
-
-def check_there(registry: ChannelRegistry, images: Iterable[Held]) -> None:
-    """See that a repository has the manifests of images.
-
-    Raises:
-        UserError: one is gone.
-    """
-
-    def look(image: Held) -> None:
-        if not registry.digest(image.digest):
-            raise _gone(registry.repository, image)
-
-    registry.each(list(images), look)
 
 
 def _gone(repository: Repository, image: Held) -> UserError:

@@ -13,6 +13,7 @@ from lapstrake.registry.repository import Repository
 from lapstrake.report.progress import Progress
 from lapstrake.version import Version, version_or_none
 from lapstrake_release import gates, verdicts
+from lapstrake_release.beside.artifact import read_tag
 from lapstrake_release.channels.copy import check_names, copy_family
 from lapstrake_release.channels.family import Family, read_family
 from lapstrake_release.channels.move import Author, Mover, Wanted
@@ -226,5 +227,10 @@ def _holds(move: Move, family: Family) -> bool:
 
 def _verdicts(source: ChannelRegistry, images: Sequence[Held]) -> tuple[str, ...]:
     """What testers have said, one line for each image that somebody has tested."""
-    found = verdicts.read_all(source, {i.digest for i in images})
-    return tuple(f"{i.name}: {verdicts.said(v)}" for i in images if (v := found[i.digest]))
+    # every verdict has a tag of its own: one list says for which images there are any
+    named = {
+        t.subject for n in source.names() if (t := read_tag(n)) and t.kind == verdicts.KIND.name
+    }
+    tested = [i for i in images if i.digest in named]
+    found = verdicts.read_all(source, {i.digest for i in tested})
+    return tuple(f"{i.name}: {verdicts.said(v)}" for i in tested if (v := found[i.digest]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lapstrake.errors import UserError
 from lapstrake_release.channels.history import read_lines
-from lapstrake_release.channels.move import Author, Mover, Wanted, check_there
+from lapstrake_release.channels.move import Author, Mover, Wanted
 from lapstrake_release.channels.promote import Moved
 from lapstrake_release.channels.record import Line, Move
 from lapstrake_release.channels.registry import ChannelRegistry
@@ -35,7 +35,7 @@ def rollback(registry: ChannelRegistry, channel: str, to: int | None, author: Au
     if target.digests == last.digests and target.line.version == last.line.version:
         restored = mover.restore(last)
         return Moved(registry.repository, "same", last, last, repaired, restored)
-    check_there(registry, target.images)
+    mover.check_there(target.images)
     wanted = Wanted(
         kind="rollback",
         version=target.line.version,
