@@ -93,7 +93,10 @@ def test_all_problems_of_all_files_at_once(write: Write) -> None:
         ),
         ("extends: base\ncopy: [{from: 'Bad Ref', paths: [{from: /a}]}]", "2: copy[0].from: "),
         ("extends: base\ntag: {service: x}", "2: tag: a tag's version comes from either"),
-        ("extends: base\napart: true", "2: only a runtime can be set apart"),
+        (
+            "extends: base\napart: true\nruntimes: all",
+            "2: an image that unites runtimes can't be set apart",
+        ),
         ("description: x", "1: an image needs a root, or extends another"),
         ("extends: nowhere", "1: there is no image 'nowhere' to extend"),
         ("extends: i", "1: extends goes in a circle: i → i"),

@@ -43,8 +43,8 @@ def _check_image(repo: Repository, image: ImageDef) -> Iterator[Problem]:
         yield image.problem("an image has either a root or extends another", "extends")
     if spec.root is None and image.extends is None:
         yield image.problem("an image needs a root, or extends another", hint="add `extends:`")
-    if spec.apart and image.kind == "image":
-        yield image.problem("only a runtime can be set apart", "apart")
+    if spec.apart and spec.runtimes:
+        yield image.problem("an image that unites runtimes can't be set apart", "apart")
     if spec.runtimes and image.kind == "runtime":
         yield image.problem("only an image can unite runtimes", "runtimes")
     for index, run in enumerate(spec.run):
