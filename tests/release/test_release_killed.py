@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.fault_proxy import Fault, Seen
-from support.invariants import check_end, check_now
+from support.invariants import check_draft, check_drafted, check_end, check_now
 from support.processes import wait_for
 from support.releases import VERSION
 from support.stages import Stage, stage_in
@@ -69,6 +69,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def drafting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One with a draft on GitHub among its targets."""
+    with stage_in(tmp_path_factory.mktemp("drafted"), drafted=True) as found:
+        yield found
+
+
 @pytest.mark.parametrize("phase", TALKING)
 def test_killed_at_requests_of_each_phase(stage: Stage, phase: str) -> None:
     total, seconds = _requests(stage, phase)
@@ -90,24 +97,69 @@ def test_killed_at_requests_of_each_phase(stage: Stage, phase: str) -> None:
     print(f"{phase}: {total} requests, {killed} kills, {more} of them by the clock")
 
 
-@pytest.mark.parametrize("phase", ["build", "draft"])
-def test_killed_within_phases_that_ask_few(stage: Stage, phase: str) -> None:
-    _, seconds = _requests(stage, phase, fresh=True)
+def test_killed_within_the_build(stage: Stage) -> None:
+    _, seconds = _requests(stage, "build", fresh=True)
     killed = 0
     for number in range(MOMENTS):
         stage.reset()
         anew(stage)
-        killed += killed_within(stage, phase, seconds * (number + 0.5) / MOMENTS)
+        killed += killed_within(stage, "build", seconds * (number + 0.5) / MOMENTS)
         check_and_go_on(stage)
-    print(f"{phase}: {killed} kills")
+    print(f"build: {killed} kills")
     assert killed > MOMENTS // 2
+
+
+def test_killed_at_requests_of_the_draft(drafting: Stage) -> None:
+    """Before GitHub has heard a request, or after it has worked on it: the answer is lost."""
+    drafting.reset()
+    total = killed_in_draft(drafting, 0)
+    assert total >= MOMENTS
+    assert drafting.api is not None
+    check_drafted(drafting.targets, drafting.released, drafting.api)
+    killed = 0
+    for number in range(MOMENTS):
+        drafting.reset()
+        moment = 1 + (total - 1) * number // (MOMENTS - 1)
+        killed += killed_in_draft(drafting, moment) == moment
+        check_and_go_on(drafting)
+    print(f"draft: {total // 2} requests, {killed} kills")
+    assert killed >= MOMENTS - 1
+
+
+def killed_in_draft(stage: Stage, moment: int) -> int:
+    """Kill a release at a moment of its draft, counted from 1, or never; how far it has come.
+
+    Each request has two: before and after it is worked on.
+    """
+    assert stage.api is not None
+    count, counting = 0, threading.Lock()
+
+    def come() -> None:
+        nonlocal count
+        with counting:
+            if stage.phase == "draft" and (count < moment or not moment):
+                count += 1
+                if count == moment:
+                    child.send_signal(signal.SIGKILL)
+
+    with stage.begin() as child:
+        stage.api.moment = come
+        said = child.communicate(timeout=120)[1]
+    stage.api.moment = lambda: None
+    wait_for(str(stage.targets.folder / "tmp"))
+    assert child.returncode == (-signal.SIGKILL if count == moment else 0), said
+    return count
 
 
 def check_and_go_on(stage: Stage) -> None:
     """After a kill: what has to hold at once, and once it has come to its end."""
     check_now(stage.targets, stage.released)
+    if stage.api is not None:
+        check_draft(stage.targets, stage.released, stage.api)
     stage.run()
     check_end(stage.targets, stage.released)
+    if stage.api is not None:
+        check_drafted(stage.targets, stage.released, stage.api)
 
 
 def anew(stage: Stage) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import httpx
 
+from support.github_api import GithubApi
 from support.releases import Released
 from support.targets import LOGIN, Targets
 
@@ -41,6 +44,31 @@ def check_end(targets: Targets, released: Released) -> None:
         _check_whole(targets, proxy.host, released)
     assert targets.uploaded == {p.name: p.read_bytes() for p in released.files}
     check_once(targets)
+
+
+def check_draft(targets: Targets, released: Released, api: GithubApi) -> None:
+    """At any moment: nothing is published, and a draft means that all public names stand."""
+    assert not any(not r.draft for r in api.repository.releases)
+    if api.repository.releases:
+        for proxy in (targets.first, targets.second):
+            assert released.public.items() <= targets.names(proxy).items()
+    sent = [s.path for s in api.seen if s.method == "POST" and s.status == 201]
+    assert len(sent) == len(set(sent)), "something was made or sent twice"
+
+
+def check_drafted(targets: Targets, released: Released, api: GithubApi) -> None:
+    """At the end: one draft, with every file as it was built."""
+    check_draft(targets, released, api)
+    (draft,) = api.repository.releases
+    assert {a.state for a in draft.assets} == {"uploaded"}
+    evidence = (released.dist / "evidence").iterdir()
+    wanted = {p.name: p.read_bytes() for p in (*released.files, *evidence)}
+    held = {a.name: a.data for a in draft.assets}
+    assert wanted.items() <= held.items()
+    lines = (line.split() for line in held["SHA256SUMS"].decode().splitlines())
+    hashes = {n: hashlib.sha256(d).hexdigest() for n, d in held.items() if n != "SHA256SUMS"}
+    assert hashes == {name: hashed for hashed, name in lines}
+    assert all(digest in str(draft.body) for digest in released.digests.values())
 
 
 def _check_whole(targets: Targets, host: str, released: Released) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,18 @@ class Targets:
     def proxies(self) -> tuple[Proxy, Proxy, Proxy]:
         return self.first, self.second, self.index
 
-    def family(self, folder: Path, where: str = "x", *, size: int = 0) -> Released:
+    def family(
+        self,
+        folder: Path,
+        where: str = "x",
+        *,
+        size: int = 0,
+        settings: Mapping[str, object] | None = None,
+    ) -> Released:
         """A repository that is released to these, below the folder `where` of each registry."""
         registries = [f"{self.first.host}/{where}", f"{self.second.host}/{where}"]
-        return family(folder, registries, [f"http://{self.index.host}/"], size=size)
+        index = f"http://{self.index.host}/"
+        return family(folder, registries, [index], size=size, settings=settings)
 
     def reset(self) -> None:
         """Make the servers as empty as they were at first, and the proxies harmless."""
