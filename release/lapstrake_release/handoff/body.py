@@ -196,7 +196,7 @@ def _how(images: Sequence[Handed]) -> str:
     ]
     more = " Name the image, or several with commas, or `all`." if many else ""
     return (
-        "A comment that begins with one of these lines is a verdict. Your later one overrides your "
+        "A line such as these in a comment is a verdict. Your later one overrides your "
         f"earlier one; to change it, write a new comment.{more}\n\n```\n"
         + "\n".join(lines)
         + "\n```"
