@@ -261,7 +261,8 @@ def test_killed_at_any_request(place: Place, act: str) -> None:
         kill_and_repair(place, act, number, lambda: place.do("rollback"))
 
 
-def test_an_interrupted_move_is_shown_and_repaired(place: Place) -> None:
+def interrupt(place: Place) -> tuple[str, str]:
+    """Kill a promotion when one of three tags has moved; the versions before and after."""
     before, wanted = place.now.version, VERSIONS[place.other]
     moved = threading.Event()
 
@@ -282,6 +283,11 @@ def test_an_interrupted_move_is_shown_and_repaired(place: Place) -> None:
     with place.shelf.begin(*place.words("promote")) as child:
         child.communicate(timeout=60)
     quiet(place.proxy)
+    return before, wanted
+
+
+def test_an_interrupted_move_is_shown_and_repaired(place: Place) -> None:
+    before, wanted = interrupt(place)
     ran = place.shelf.good("channels")
     assert "interrupted" in ran.out
     assert f"{before} → {wanted}" in ran.out
@@ -332,4 +338,21 @@ def test_tags_that_something_else_has_moved(place: Place) -> None:
     ran = place.shelf.good("channels", "--repair")
     assert "testing-slim holds again" in ran.err
     assert place.now.version == held
+    place.check_repaired()
+
+
+def test_a_move_whose_images_are_gone_is_undone(place: Place) -> None:
+    before, wanted = interrupt(place)
+    with place.direct() as client:
+        digest = place.shelf.digests(wanted)["-srv"]
+        manifest = client.holder(digest)
+        assert manifest is not None
+        client.delete(digest)
+        ran = place.shelf.good("channels", "--repair")
+        # as it was, for the tests after this one
+        number = next(n for n, v in VERSIONS.items() if v == wanted)
+        for name in (f"{wanted}-srv", f"testing.{number}-srv"):
+            client.put_manifest(name, manifest)
+    assert "is undone" in ran.err
+    assert place.now.version == before
     place.check_repaired()

@@ -18,7 +18,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake_release.beside.artifact import INDEX
 from lapstrake_release.channels import tags
+from lapstrake_release.channels.record import Held
 from lapstrake_release.channels.registry import ChannelRegistry
 
 TYPE = "application/vnd.lapstrake.channel.claim.v1+json"
@@ -93,9 +94,10 @@ class Claim:
 class Claimed:
     """A claim that stands: its job alone may make the move, as long as it renews it."""
 
-    def __init__(self, registry: ChannelRegistry, claim: Claim) -> None:
+    def __init__(self, registry: ChannelRegistry, claim: Claim, about: Sequence[Held]) -> None:
         self._registry = registry
         self._claim = claim
+        self._about = about
 
     @property
     def job(self) -> str:
@@ -119,14 +121,23 @@ class Claimed:
         self.check()
         if self._claim.until - self._registry.now < LEASE / 2:
             self._claim = replace(self._claim, until=self._registry.now + LEASE)
-            _write(self._registry, self._claim)
+            _write(self._registry, self._claim, self._about)
 
 
 @contextlib.contextmanager
-def claimed(mover: ChannelRegistry, channel: str, number: int, job: str) -> Iterator[Claimed]:
+def claimed(
+    mover: ChannelRegistry, channel: str, number: int, job: str, about: Sequence[Held] = ()
+) -> Iterator[Claimed]:
     """Be the one who makes a move, as long as the context lasts.
 
     No job claims the same move twice: a claim that was withdrawn stays so.
+
+    Args:
+        mover: a client of the repository.
+        channel: which.
+        number: of the move.
+        job: who claims it.
+        about: an image of the move: some registries take no index that names nothing.
 
     Raises:
         Busy: somebody else is at it.
@@ -139,14 +150,14 @@ def claimed(mover: ChannelRegistry, channel: str, number: int, job: str) -> Iter
         claim = _ours(channel, number, job, registry.now + LEASE)
         _AT_WORK.add(claim.tag)
         try:
-            _write(registry, claim)
+            _write(registry, claim, about)
             _wait_for_others(registry, claim)
-            yield Claimed(registry, claim)
+            yield Claimed(registry, claim, about)
         finally:
             _AT_WORK.discard(claim.tag)
             # where it can't be withdrawn, it ends by itself
             with contextlib.suppress(UserError):
-                _write(registry, replace(claim, state="withdrawn"))
+                _write(registry, replace(claim, state="withdrawn"), about)
 
 
 def new_job() -> str:
@@ -184,8 +195,8 @@ def _left(registry: ChannelRegistry, claim: Claim) -> int:
     return max(1, round(claim.until - registry.now))
 
 
-def _write(registry: ChannelRegistry, claim: Claim) -> None:
-    registry.put_index(claim.tag, _encode(claim))
+def _write(registry: ChannelRegistry, claim: Claim, about: Sequence[Held] = ()) -> None:
+    registry.put_index(claim.tag, _encode(claim, about))
 
 
 def _read(registry: ChannelRegistry, name: str) -> Claim | None:
@@ -197,12 +208,14 @@ def _read(registry: ChannelRegistry, name: str) -> Claim | None:
         return None
 
 
-def _encode(claim: Claim) -> bytes:
+def _encode(claim: Claim, about: Sequence[Held]) -> bytes:
     index: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": INDEX,
         "artifactType": TYPE,
-        "manifests": [],
+        "manifests": [
+            {"mediaType": i.media_type, "digest": i.digest, "size": i.size} for i in about
+        ],
         "annotations": {_KEY: json.dumps(asdict(claim), sort_keys=True)},
     }
     return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()

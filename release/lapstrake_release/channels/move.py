@@ -12,6 +12,7 @@ moved, the move is completed; where none has, it is undone, and its number is us
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -96,7 +97,8 @@ class Mover:
         last = self._registry.head(self._channel)
         if last is None or last.is_over:
             return last, ""
-        with claimed(self._registry, self._channel, last.number, self._author.job) as claim:
+        about = last.images[:1] if self._is_there(last.images[:1]) else ()
+        with self._claimed(last.number, about) as claim:
             last = self._registry.head(self._channel)
             if last is None or last.is_over:
                 return last, ""
@@ -111,7 +113,7 @@ class Mover:
         """
         last = self._unmoved(wanted.seen)
         number = self._next_number(last)
-        with claimed(self._registry, self._channel, number, self._author.job) as claim:
+        with self._claimed(number, wanted.images) as claim:
             last = self._unmoved(wanted.seen)
             move = self._begin(wanted, last, number)
             try:
@@ -120,9 +122,11 @@ class Mover:
             except process.Stopped:
                 raise
             except UserError as error:
-                half = f"{self._channel} may be between two versions: start again, or repair it"
-                hint = "`lapstrake channels --repair` finishes or undoes the move"
-                raise UserError(error.message, hint, (*error.details, half)) from error
+                half = (
+                    f"{self._channel} may be between two versions: start again, "
+                    "or `lapstrake channels --repair`"
+                )
+                raise UserError(error.message, error.hint, (*error.details, half)) from error
 
     def restore(self, move: Move) -> tuple[str, ...]:
         """Put back moving tags that something else has moved; which those were.
@@ -133,11 +137,17 @@ class Mover:
         if not self._strayed(move):
             return ()
         number = self._next_number(move)
-        with claimed(self._registry, self._channel, number, self._author.job) as claim:
+        with self._claimed(number, move.images) as claim:
             self._unmoved(move.digest)
             wrong = self._strayed(move)
             self._give_all(((i, self._moving(i)) for i in wrong), claim)
         return tuple(self._moving(i) for i in wrong)
+
+    def _claimed(
+        self, number: int, images: Sequence[Held]
+    ) -> contextlib.AbstractContextManager[Claimed]:
+        job = self._author.job
+        return claimed(self._registry, self._channel, number, job, images[:1])
 
     def _strayed(self, move: Move) -> list[Held]:
         now = self._registry.each(move.images, self._now)
@@ -189,7 +199,7 @@ class Mover:
         self._give_all(((i, self._numbered(i, move.number)) for i in move.images), claim)
         claim.renew()
         self._give_all(((i, self._moving(i)) for i in move.images), claim)
-        self._take_away(move)
+        self._take_away(move.gone)
         claim.renew()
         self._registry.each(move.images, lambda i: self._check(i, move.number))
         done = move.in_state("done")
@@ -197,11 +207,20 @@ class Mover:
         return done
 
     def _repair(self, move: Move, claim: Claimed) -> tuple[Move, str]:
-        if self._has_moved(move):
+        has_moved = self._has_moved(move)
+        if has_moved and self._is_there(move.images):
             return self._do(move, claim), "completed"
         undone = self._undone(move)
+        if has_moved:
+            # it can't be completed any more: something has deleted an image of it
+            self._give_all(((i, self._moving(i)) for i in undone.images), claim)
+            self._take_away(sorted(move.digests.keys() - undone.digests.keys()))
         self._registry.put_record(undone)
         return undone, "undone"
+
+    def _is_there(self, images: Sequence[Held]) -> bool:
+        """Whether the repository has the manifests of all."""
+        return all(self._registry.each(images, lambda i: self._registry.digest(i.digest)))
 
     def _has_moved(self, move: Move) -> bool:
         """Whether a moving tag holds what the move brings, and not what was there."""
@@ -230,12 +249,12 @@ class Mover:
         images = held.images if held else ()
         return replace(move, line=line, images=images, gone=(), read="")
 
-    def _take_away(self, move: Move) -> None:
-        """Let the tags of images that this version doesn't have name nothing any more."""
-        for suffix in move.gone:
+    def _take_away(self, suffixes: Iterable[str]) -> None:
+        """Let the tags of images that a version doesn't have name nothing any more."""
+        for suffix in suffixes:
             tag = tags.moving(self._channel, suffix)
             if self._registry.digest(tag):
-                give_nothing(self._registry, tag, move.line.job)
+                give_nothing(self._registry, tag, self._author.job)
 
     def _give_all(self, places: Iterable[tuple[Held, str]], claim: Claimed) -> None:
         def give(place: tuple[Held, str]) -> None:

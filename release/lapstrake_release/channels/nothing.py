@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 
-from lapstrake.registry.client import sha256_of
-from lapstrake_release.beside.artifact import INDEX
+from lapstrake.registry.client import MANIFEST, sha256_of
+from lapstrake_release.beside.artifact import EMPTY, EMPTY_TYPE
 from lapstrake_release.channels.registry import ChannelRegistry
 from lapstrake_release.names import Refused
 
@@ -14,25 +14,28 @@ TYPE = "application/vnd.lapstrake.channel.nothing.v1+json"
 
 
 def give_nothing(registry: ChannelRegistry, tag: str, job: str) -> None:
-    """Let a tag name an index of nothing, and remove it where the registry takes deletions.
+    """Let a tag name an artifact about nothing; remove it where the registry takes deletions.
 
     Whoever pulls it until then gets nothing, instead of an image of another version.
     """
     data = _nothing(tag, job)
-    registry.put_index(tag, data)
+    registry.upload(sha256_of(EMPTY), EMPTY)
+    registry.put_manifest(tag, data)
     with contextlib.suppress(Refused):
         registry.delete(sha256_of(data))
 
 
 def _nothing(tag: str, job: str) -> bytes:
-    index = {
+    empty = {"mediaType": EMPTY_TYPE, "digest": sha256_of(EMPTY), "size": len(EMPTY)}
+    manifest = {
         "schemaVersion": 2,
-        "mediaType": INDEX,
+        "mediaType": MANIFEST,
         "artifactType": TYPE,
-        "manifests": [],
+        "config": empty,
+        "layers": [empty],
         "annotations": {
             "org.opencontainers.image.title": f"{tag} holds nothing",
             "vnd.lapstrake.channel.job": job,
         },
     }
-    return json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()

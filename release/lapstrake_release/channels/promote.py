@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lapstrake import process
 from lapstrake.definition.channels import ChannelSpec
 from lapstrake.definition.repository import Repository as Definition
 from lapstrake.errors import UserError
@@ -140,7 +141,16 @@ def promote(order: Order, places: Places, progress: Progress) -> list[Moved]:
         Refusal: with everything that is in the way.
         UserError: a registry refuses, or can't be reached.
     """
-    return [plan.move(progress) for plan in _plans(order, places)]
+    moved: list[Moved] = []
+    for plan in _plans(order, places):
+        try:
+            moved.append(plan.move(progress))
+        except process.Stopped:
+            raise
+        except UserError as error:
+            done = [f"{m.repository}: {m.move.channel} holds {order.version}" for m in moved]
+            raise UserError(error.message, error.hint, (*error.details, *done)) from error
+    return moved
 
 
 def check_promotion(order: Order, places: Places) -> Family:
