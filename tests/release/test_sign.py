@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -75,8 +77,9 @@ def test_what_is_in_it_is_attested(family: Family) -> None:
     place = f"{family.repository}@{family.digests['srv']}"
     args = ["cosign", "verify-attestation", "--key", family.root / "cosign.pub"]
     args += ["--insecure-ignore-tlog=true", "--allow-http-registry", "--type", "spdxjson", place]
-    assert "libssl3" not in process.run(args).stderr
-    assert process.run(args).stdout
+    statement = json.loads(base64.b64decode(json.loads(process.run(args).stdout)["payload"]))
+    assert statement["subject"][0]["digest"]["sha256"] == family.digests["srv"][7:]
+    assert "libssl3" in {p["name"] for p in statement["predicate"]["packages"]}
 
 
 @cosign
@@ -133,3 +136,38 @@ def test_a_gate_without_settings_or_key_is_shut(family: Family) -> None:
         rules = gates.Rules(QaSpec(signatures=SignSpec(key="no.pub")), family.root, rules.today)
         with pytest.raises(UserError, match=r"there is no key no\.pub"):
             gates.unmet(["signature"], client, [image], rules)
+
+
+@pytest.mark.parametrize(("code", "met"), [(0, True), (1, False)])
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [
+        ("octo/fam", "--repo octo/fam"),
+        (
+            "octo/fam/.github/workflows/release.yml",
+            "--repo octo/fam --signer-workflow octo/fam/.github/workflows/release.yml",
+        ),
+    ],
+)
+def test_what_github_is_asked_for(
+    family: Family,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    met: bool,
+    identity: str,
+    words: str,
+) -> None:
+    """A program stands in for `gh`: what it verifies is on GitHub alone."""
+    program = tmp_path / "gh"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit {code}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    spec = SignSpec(by="github", identity=identity)
+    rules = gates.Rules(QaSpec(signatures=spec), family.root, date(2026, 1, 1))
+    image = gates.Image("srv", family.digests["srv"])
+    with Referrers(family.repository) as client:
+        found = gates.unmet(["signature"], client, [image], rules)
+    assert (not found) == met
+    place = f"oci://{family.repository}@{image.digest}"
+    assert (tmp_path / "asked").read_text() == f"attestation verify {place} {words}\n"
