@@ -201,7 +201,10 @@ class Referrers(Names):
             if not lacking:
                 return
             new = [listed(m) for d in sorted(lacking) if (m := self.holder(d))]
-            self.put_manifest(fallback_tag(subject), index_of([*there, *new]), INDEX)
+            # a registry takes no index that lists what was deleted
+            held = self.each(there, lambda d: self.holder(str(d["digest"])) is not None)
+            kept = [d for d, is_there in zip(there, held, strict=True) if is_there]
+            self.put_manifest(fallback_tag(subject), index_of([*kept, *new]), INDEX)
 
 
 @contextlib.contextmanager
