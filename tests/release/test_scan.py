@@ -1,8 +1,9 @@
 """Scans: what scanners say is read in full or not at all, judged, and kept beside images.
 
 trivy and grype are not to be had from a package here. Reports are written as their sources say
-(trivy pkg/types/report.go, grype grype/presenter/models); where one has to run, a program in its
-place answers with such a report.
+(trivy pkg/types/report.go, grype grype/presenter/models; that of grype was compared with what its
+0.90.0 says of a bill of ours); where one has to run, a program in its place answers with such a
+report.
 """
 
 from __future__ import annotations
