@@ -25,7 +25,8 @@ class _Part(BaseModel):
 class Token(_Part):
     """One part of a descriptive tag, and where in the image its truth is measured.
 
-    `by` is `wheel:NAME`, `package:NAME`, `python`, `cuda`, `cuda-flavour` or `os`.
+    `by` is `wheel:NAME`, `package:NAME`, `command:WORDS`, `python`, `cuda`, `cuda-flavour` or
+    `os`.
     """
 
     name: str

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from lapstrake.cli.main import cli
 from lapstrake.cli.reference import commands_page
 from lapstrake.definition.load import load
+from lapstrake.definition.matrix import Cell, Matrix, cells
 from lapstrake.definition.models import Family, Image
 from lapstrake.definition.reference import reference
+from lapstrake.definition.source import parse_source
 from lapstrake.scaffold import new_repository, new_runtime
 
 TOP = Path(__file__).resolve().parents[2]
@@ -127,7 +128,15 @@ def test_make_targets_exist(page: str, line: str) -> None:
 def test_yaml_is_valid(page: str, text: str) -> None:
     found = re.match(r"# (?:\S+/)?(\S+\.yaml)\n", text)
     assert found is not None, f"{page}: a YAML block begins with the name of its file"
-    MODELS[found[1]].model_validate(yaml.safe_load(text))
+    source = parse_source(text, page)
+    assert not source.problems
+    given = source.value.get("matrix")
+    each = [Cell("", False, source)]
+    if given is not None:  # its images are what the file says
+        each = list(cells(source, Matrix.model_validate(given)))
+    for cell in each:
+        assert not cell.source.problems
+        MODELS[found[1]].model_validate(cell.source.value)
 
 
 def test_the_quick_start_shows_what_new_writes(tmp_path: Path) -> None:

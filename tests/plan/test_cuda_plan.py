@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from locks import deb, lock, repo_of, resolution, wheel
 
+from lapstrake.engines.dagger.wire import Interpreters, decode, encode
 from lapstrake.layers.kinds import Files, Wheels
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
@@ -114,3 +115,10 @@ def test_cudas_wheels_are_layers_of_all_images_that_have_them(plan: Plan) -> Non
     assert cuda("torch")["nvidia-cublas-cu12"] == cuda("over")["nvidia-cublas-cu12"]
     assert cuda("torch") == cuda("over")
     assert not set(cuda("cuda-12.4").values()) & set(cuda("cuda-12.8").values())
+
+
+def test_a_layer_with_links_travels_to_a_dagger_engine(plan: Plan) -> None:
+    (layer, *_) = [x for x in plan.image("over").layers if isinstance(x, Wheels) and x.cuda]
+    there = decode(encode(layer), Path("/"), Interpreters.of(()))
+    assert isinstance(there, Wheels)
+    assert (there.id, there.cuda) == (layer.id, "12.8")

@@ -296,10 +296,23 @@ class TagSpec(Part):
         default=None, description="the Debian package that has the version"
     )
 
+    command: Command | None = Field(
+        default=None,
+        description="for what is copied: says `version` when it is run in the image",
+    )
+    version: str | None = Field(
+        default=None,
+        pattern=r"^[0-9][0-9A-Za-z.]*$",
+        description="with `command`: what it must say; a smoke check",
+    )
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.wheel is None) == (self.package is None):
-            msg = "a tag's version comes from either a wheel or a package"
+        if sum(s is not None for s in (self.wheel, self.package, self.command)) != 1:
+            msg = "a tag's version comes from either a wheel or a package, or a command says it"
+            raise ValueError(msg)
+        if (self.command is None) != (self.version is None):
+            msg = "a tag's command and version go together"
             raise ValueError(msg)
         return self
 

@@ -19,8 +19,8 @@ from typing import Any
 TOOLKIT = Path("/usr/local/cuda")
 LIBRARIES = TOOLKIT / "lib64"
 
-# The driver's: they come with the GPU, and so from outside.
-DRIVERS = re.compile(r"lib(?:cuda|nvidia-[a-z-]+|nvcuvid)\.so\.1: cannot open")
+# Those of drivers, of the GPU and of network cards: they come with the hardware, from outside.
+DRIVERS = re.compile(r"lib(?:cuda|nvidia-[a-z-]+|nvcuvid|mlx5|ibverbs|rdmacm)\.so\.1: cannot open")
 
 # What says how much of CUDA there is, the most first.
 FLAVOURS = (("devel", "bin/nvcc"), ("cudnn-runtime", "lib64/libcudnn.so*"))

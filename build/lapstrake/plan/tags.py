@@ -7,6 +7,7 @@ container by the smoke test before the image may be published.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 
 from lapstrake.definition.models import TagSpec
@@ -79,6 +80,9 @@ def descriptive_tag(parts: Iterable[Token]) -> str | None:
 
 
 def _service(image: ImageDef, spec: TagSpec, wheels: Iterable[Wheel], debs: Iterable[Deb]) -> Token:
+    if spec.command is not None and spec.version is not None:
+        by = f"command:{shlex.join(spec.command)}"
+        return Token(name=spec.service, version=spec.version, by=by)
     if spec.wheel is not None:
         wanted = re.sub(r"[-_.]+", "-", spec.wheel).lower()
         for wheel in wheels:

@@ -28,6 +28,10 @@ _LIBRARY = re.compile(
     r"(?:-[0-9a-f]{8})?\.so(?:\.[0-9.]+)?"
 )
 
+# triton's wheel has profilers of several releases, one for each generation of GPUs, and loads them
+# by their paths; nobody else's library is replaced by them.
+_OF_A_WHEEL = re.compile(r"(?:.*/)?triton/backends/nvidia/.+")
+
 _ENVIRONMENT = (
     "CUDA_VERSION",
     "LD_LIBRARY_PATH",
@@ -39,7 +43,13 @@ _ENVIRONMENT = (
 
 def matters(path: str) -> bool:
     """Whether these checks look at a path of a layer."""
-    return _LIBRARY.fullmatch(path) is not None
+    return _library(path) is not None
+
+
+def _library(path: str) -> str | None:
+    """The library of CUDA's that a path is, without its version; None where it is none."""
+    found = _LIBRARY.fullmatch(path)
+    return None if found is None or _OF_A_WHEEL.fullmatch(path) else found[1]
 
 
 def has_cuda(image: BuiltImage) -> bool:
@@ -114,8 +124,8 @@ def cuda_once(ctx: Context) -> None:
     places: dict[str, list[str]] = defaultdict(list)
     try:
         for file in ctx.layers.of(ctx.image):
-            if found := _LIBRARY.fullmatch(file.path):
-                places[found[1]].append(f"/{file.path} ({file.layer})")
+            if found := _library(file.path):
+                places[found].append(f"/{file.path} ({file.layer})")
     except UserError as error:
         raise Skipped(error.message) from error
     if not places.get("libcudart"):

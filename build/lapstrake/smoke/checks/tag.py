@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from lapstrake.dist import BuiltImage, Token
@@ -32,24 +33,36 @@ def tag_is_true(ctx: Context) -> None:
 def measure(guest: Guest, token: Token, *, has_environment: bool) -> str:
     """What a token would have to be, by the container's own account."""
     kind, _, name = token.by.partition(":")
-    if kind == "wheel":
-        version = guest.need(PYTHON, "-c", _VERSION, name).strip()
-        return f"{token.name}{version.replace('+', '-')}"
-    if kind == "package":
-        said = guest.need("dpkg-query", "-W", "-f", "${Version}", name)
-        return f"{token.name}{upstream_version(said.strip())}"
+    if kind in {"cuda", "cuda-flavour"}:
+        return cuda.measure(guest, token, has_environment=has_environment)
+    if kind in {"wheel", "package", "command"}:
+        return f"{token.name}{_told(guest, kind, name)}"
     if kind == "python":
         python = PYTHON if has_environment else "python3"
         version = guest.need(python, "--version").split()[-1]
         parts = version.split(".")[: token.version.count(".") + 1]
         return f"{token.name}{'.'.join(parts)}"
-    if kind in {"cuda", "cuda-flavour"}:
-        return cuda.measure(guest, token, has_environment=has_environment)
     if kind == "os":
-        fields = dict(
-            line.split("=", 1)
-            for line in guest.need("cat", "/etc/os-release").splitlines()
-            if "=" in line
-        )
-        return "".join("".join(shlex.split(fields.get(k, ""))) for k in ("ID", "VERSION_ID"))
+        return _system(guest)
     return f"something measured by {token.by!r}, which is not known"
+
+
+def _told(guest: Guest, kind: str, name: str) -> str:
+    """The version that a wheel or a package has, or that a command says."""
+    if kind == "wheel":
+        return guest.need(PYTHON, "-c", _VERSION, name).strip().replace("+", "-")
+    if kind == "package":
+        said = guest.need("dpkg-query", "-W", "-f", "${Version}", name)
+        return upstream_version(said.strip())
+    said = guest.need(*shlex.split(name))
+    found = re.search(r"\d+(?:\.\d+)+[0-9A-Za-z.]*", said)
+    return found[0] if found else said.strip()
+
+
+def _system(guest: Guest) -> str:
+    fields = dict(
+        line.split("=", 1)
+        for line in guest.need("cat", "/etc/os-release").splitlines()
+        if "=" in line
+    )
+    return "".join("".join(shlex.split(fields.get(k, ""))) for k in ("ID", "VERSION_ID"))
