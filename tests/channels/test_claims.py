@@ -18,7 +18,8 @@ from lapstrake_release.channels import claim as claims
 from lapstrake_release.channels import tags
 from lapstrake_release.channels.claim import Busy, claimed, living
 from lapstrake_release.channels.move import Author
-from lapstrake_release.channels.promote import Moved, Order, promote
+from lapstrake_release.channels.moved import Moved
+from lapstrake_release.channels.promote import Order, promote
 from lapstrake_release.channels.settings import find_channel
 from lapstrake_release.channels.state import read_channel
 from support.channels import INDEX, Shelf, shelf_in

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from lapstrake import process
 from lapstrake.definition.channels import ChannelSpec
 from lapstrake.definition.repository import Repository as Definition
 from lapstrake.errors import UserError
-from lapstrake.registry.repository import Repository
 from lapstrake.report.progress import Progress
 from lapstrake.version import Version, version_or_none
 from lapstrake_release import gates, verdicts
@@ -18,6 +16,7 @@ from lapstrake_release.beside.artifact import read_tag
 from lapstrake_release.channels.copy import check_names, copy_family
 from lapstrake_release.channels.family import Family, read_family
 from lapstrake_release.channels.move import Author, Mover, Wanted
+from lapstrake_release.channels.moved import Moved
 from lapstrake_release.channels.record import Held, Move
 from lapstrake_release.channels.registry import ChannelRegistry
 from lapstrake_release.channels.settings import check_kind, find_channel
@@ -41,27 +40,6 @@ class Order:
     version: Version
     author: Author
     without: Collection[str] = ()
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What became of one repository's channel.
-
-    Attributes:
-        state: `moved`, or `same` where it held just that.
-        move: the channel's last move now; `before` the one that it had, None for none.
-        repaired: what was done about an interrupted move first: `completed`, `undone` or nothing.
-        restored: moving tags that something else had moved, and that were put back.
-        copied: bytes that were sent to another registry.
-    """
-
-    repository: Repository
-    state: Literal["moved", "same"]
-    move: Move
-    before: Move | None = None
-    repaired: str = ""
-    restored: tuple[str, ...] = ()
-    copied: int = 0
 
 
 class _Plan:

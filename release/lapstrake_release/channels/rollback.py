@@ -5,7 +5,7 @@ from __future__ import annotations
 from lapstrake.errors import UserError
 from lapstrake_release.channels.history import read_lines
 from lapstrake_release.channels.move import Author, Mover, Wanted
-from lapstrake_release.channels.promote import Moved
+from lapstrake_release.channels.moved import Moved
 from lapstrake_release.channels.record import Line, Move
 from lapstrake_release.channels.registry import ChannelRegistry
 

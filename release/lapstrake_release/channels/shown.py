@@ -7,7 +7,7 @@ from typing import Any
 
 from lapstrake.report import console
 from lapstrake_release.channels import tags
-from lapstrake_release.channels.promote import Moved
+from lapstrake_release.channels.moved import Moved
 from lapstrake_release.channels.record import Line, Move
 
 _REPAIRED = {
