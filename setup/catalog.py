@@ -19,9 +19,8 @@ from lapstrake.dist import Build, BuiltImage, read_build
 from lapstrake.errors import UserError
 from lapstrake.lock.file import read_lock
 from lapstrake.lock.model import LOCK_NAME, Lock
-from lapstrake.plan.stack import Stacks
 from lapstrake.report import console
-from lapstrake.smoke.report import SMOKE_NAME, ImageSmoke, SmokeReport
+from lapstrake.smoke.report import ImageSmoke, read_report
 from lapstrake.store.store import write_staged
 
 TOP = Path(__file__).resolve().parents[1]
@@ -98,19 +97,13 @@ def note(dist: Path) -> None:
     """Take in what `dist` says; what it doesn't hold stays as it was, while it is defined."""
     repo, build = load(TOP), read_build(dist)
     lock = read_lock(TOP / LOCK_NAME)
-    tested = {i.digest: i for i in _smoke(dist).images}
+    report = read_report(dist)
+    tested = {i.digest: i for i in report.images} if report else {}
     found = {f.name: f for f in _facts().images if f.name in repo.images}
     for image in build.images:
         found[image.name] = _fact(repo, lock, build, image, tested.get(image.digest))
     facts = Facts(images=tuple(found[n] for n in sorted(found)))
     write_staged(FACTS, facts.model_dump_json(indent=1).encode() + b"\n")
-
-
-def _smoke(dist: Path) -> SmokeReport:
-    try:
-        return SmokeReport.model_validate_json((dist / SMOKE_NAME).read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{dist} was not tested", "run `lapstrake smoke` first") from None
 
 
 def _facts() -> Facts:
@@ -120,10 +113,8 @@ def _facts() -> Facts:
 def _fact(
     repo: Repository, lock: Lock, build: Build, image: BuiltImage, smoke: ImageSmoke | None
 ) -> Fact:
-    stacks = Stacks(repo, lock)
-    wheels = {w.name: w.version for w in stacks.wheels(image.name)}
-    projects = sorted(set(image.requirements) & lock.projects.keys())
-    asked = [f"{n} {wheels[n]}" for n in image.requirements if n in wheels and n != "pip"]
+    versions = _versions(repo, lock, build, image.name)
+    asked = [n for n in image.requirements if n in versions and n != "pip"]
     checks = smoke.checks if smoke else ()
     return Fact(
         name=image.name,
@@ -132,14 +123,30 @@ def _fact(
         tag=image.tags[1] if len(image.tags) > 1 else "",
         size=image.size,
         layers=tuple(Blob(digest=x.digest, size=x.size) for x in image.layers),
-        asked=tuple([f"{n} {build.version}" for n in projects] + asked),
-        wheels=len(wheels) + len(projects),
-        debs=len(stacks.debs(image.name)),
+        asked=tuple(f"{n} {versions[n]}" for n in asked),
+        wheels=len(versions),
+        debs=len(_debs(repo, lock, image.name)),
         way=_way(repo, image.name),
         passed=tuple(c.name for c in checks if c.verdict == "passed"),
         skipped={c.name: c.why for c in checks if c.verdict == "skipped"},
         failed=tuple(c.name for c in checks if c.verdict == "failed"),
     )
+
+
+def _versions(repo: Repository, lock: Lock, build: Build, name: str) -> dict[str, str]:
+    """The image's Python packages; the repository's own have the version that was built."""
+    found = lock.resolutions.get(repo.resolution(name))
+    if found is None:
+        return {}
+    locked = {w.name: w.version for w in found.wheels}
+    return {n: locked.get(n, build.version) for n in found.closures.get(name, ())}
+
+
+def _debs(repo: Repository, lock: Lock, name: str) -> set[tuple[str, str]]:
+    """The image's Debian packages, by name and architecture."""
+    parts = [*(i.name for i in repo.ancestry(name)), *repo.united(name)]
+    lists = (debs for p in parts for debs in (lock.roots.get(p, ()), lock.apt.get(p, ())))
+    return {(deb.name, deb.arch) for debs in lists for deb in debs}
 
 
 def _way(repo: Repository, name: str) -> str:
@@ -165,12 +172,21 @@ def _table(facts: list[Fact]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for fact in facts:
-        size = console.bytes_text(fact.size)
-        lines.append(
-            f"| [`{fact.name}`](#{fact.name}) | {fact.description} | {size} | {len(fact.layers)} "
-            f"| {fact.wheels}, {fact.debs} | {fact.verdict} |"
+        cells = (
+            f"[`{fact.name}`](#{_anchor(fact.name)})",
+            fact.description,
+            console.bytes_text(fact.size),
+            str(len(fact.layers)),
+            f"{fact.wheels}, {fact.debs}",
+            fact.verdict,
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _anchor(heading: str) -> str:
+    """What GitHub makes of a heading's dots: nothing."""
+    return heading.replace(".", "")
 
 
 def _total(facts: list[Fact]) -> str:
