@@ -21,16 +21,28 @@ from lapstrake.dist import read_build
 from lapstrake.engines.local.engine import LocalEngine
 from lapstrake.layers.kinds import Wheels
 from lapstrake.lock.file import read_lock
-from lapstrake.lock.model import LOCK_NAME
+from lapstrake.lock.model import LOCK_NAME, Wheel
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
-from lapstrake.report.progress import JsonLines
+from lapstrake.report.progress import Progress, Step
 from lapstrake.store.store import Store
 
 WHEELS_ALONE, SUM = "its wheels alone", "all images, each by itself"
 _PACKAGES = frozenset(("wheels", "debs"))
 # As many layers at a time as the machine that the goal is for has cores.
 _JOBS = 2
+
+
+class _Silent(Progress):
+    """Shows nothing: what it says isn't measured."""
+
+    def on_start(self, step: Step) -> None: ...
+
+    def on_advance(self, step: Step) -> None: ...
+
+    def on_finish(self, step: Step, outcome: str) -> None: ...
+
+    def on_note(self, text: str) -> None: ...
 
 
 def measure_catalog(setting: Setting) -> list[Figure]:
@@ -70,12 +82,16 @@ def _timed(cache: Path, act: Callable[[], object]) -> float:
 
 
 def _wheels_alone() -> Plan:
-    """The catalog's plan with the distinct wheel layers of all images, and nothing besides."""
+    """The catalog's plan with the distinct wheel layers of all images, and nothing besides.
+
+    Without those of the repository's own projects: these are built in the root, not taken.
+    """
     plan = make_plan(load(TOP), read_lock(TOP / LOCK_NAME))
-    wheels = tuple(x for x in plan.layers if isinstance(x, Wheels))
+    layers = (x for x in plan.layers if isinstance(x, Wheels))
+    wheels = tuple(x for x in layers if all(isinstance(w, Wheel) for w in x.wheels))
     return replace(plan, images=(replace(plan.images[0], layers=wheels),))
 
 
 def _build(plan: Plan, cache: Path) -> None:
-    with JsonLines() as progress:
+    with _Silent() as progress:
         LocalEngine().build(plan, Store(cache), progress, _JOBS)
