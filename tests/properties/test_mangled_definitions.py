@@ -18,9 +18,16 @@ from lapstrake.errors import DefinitionError
 _SHARDS = 8
 _EACH = 10_000 // _SHARDS
 
+# Of this repository: what stands for the rest of it.
+_COPIED = (
+    *("images/base", "images/slim", "images/full", "images/cuda"),
+    *("runtimes/sklearn", "runtimes/python"),
+)
+
 # Every key that an image may have, so that mutations reach all of them.
 _RICH = """\
 description: everything at once
+owners: [octocat, acme/serving]
 extends: base
 runtimes: [sklearn]
 apart: false
@@ -48,6 +55,11 @@ services:
     env: {X: y}
     protocol: v2
 volumes: [/mnt/models]
+data:
+  - url: https://example.org/weights.bin
+    sha256: "0000000000000000000000000000000000000000000000000000000000000000"
+    path: /mnt/models/weights.bin
+serves: [{format: sklearn, env: {MODEL: x}}]
 workdir: /srv
 labels: {org.example.key: value}
 tag: {service: web, wheel: numpy}
@@ -178,15 +190,12 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def definition(top: Path, tmp_path: Path) -> Path:
-    """This repository's definition, and one more image that uses every key."""
+    """Some of this repository's definition, and one more image that uses every key."""
     root = tmp_path / "repo"
-    for name in ("lapstrake.yaml", "images", "runtimes"):
-        source = top / name
-        if source.is_dir():
-            shutil.copytree(source, root / name)
-        else:
-            root.mkdir(exist_ok=True)
-            shutil.copy(source, root / name)
+    root.mkdir()
+    shutil.copy(top / "lapstrake.yaml", root)
+    for name in _COPIED:
+        shutil.copytree(top / name, root / name)
     (root / "images/rich").mkdir()
     (root / "images/rich/image.yaml").write_text(_RICH)
     (root / "images/rich/model.txt").write_text("model\n")

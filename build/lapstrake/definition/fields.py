@@ -108,12 +108,19 @@ def byte_size(value: object) -> object:
     return value
 
 
+# Linux takes no longer name of a file or folder, in bytes.
+_LONGEST_NAME = 255
+
+
 def repository_path(value: str) -> str:
     """A path below the definition's own folder or, with a leading `//`, below the repository."""
     inside = value.removeprefix("//")
     path = PurePosixPath(inside)
     if not inside or path.is_absolute() or ".." in path.parts or "\0" in inside:
         msg = f"{value!r} leaves the repository (write it below this file, or // for the top)"
+        raise ValueError(msg)
+    if not value.isprintable() or any(len(p.encode()) > _LONGEST_NAME for p in path.parts):
+        msg = f"{value[:40]!r} can't be the name of a file"
         raise ValueError(msg)
     return value
 
