@@ -68,6 +68,7 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
     """A repository with a runtime from source, and one that can't agree with the others."""
     found = Author(tmp_path_factory.mktemp("author"))
     found.run("init", ".", "--name", "mine")
+    process.run(["git", "init", "--quiet", found.root])  # which says what a project's files are
     found.run("new", "runtime", "from-source")
     # published as a source archive alone
     found.edit("runtimes/from-source/runtime.yaml", "requirements: []", "requirements: [docopt]")
