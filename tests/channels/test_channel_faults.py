@@ -158,16 +158,15 @@ def breaks_at(place: Place, act: str, number: int, fault: Fault) -> None:
 def test_a_registry_that_breaks(place: Place, act: str) -> None:
     total = place.requests(act)
     for number in some(total):
-        breaks_at(place, act, number, "reset")
+        breaks_at(place, act, number, "500")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("fault", ["reset", "500"])
-def test_a_registry_that_breaks_at_any_request(place: Place, act: str, fault: Fault) -> None:
+def test_a_registry_that_breaks_at_any_request(place: Place, act: str) -> None:
     total = place.requests(act)
     for number in range(1, total + 1):
-        breaks_at(place, act, number, fault)
+        breaks_at(place, act, number, "reset")
 
 
 def passes(place: Place, act: str, number: int, fault: Fault) -> None:
@@ -181,7 +180,7 @@ def passes(place: Place, act: str, number: int, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("fault", ["reset", "lost", "truncate", "500"])
+@pytest.mark.parametrize("fault", ["reset", "truncate", "500", "429"])
 def test_a_request_that_fails(place: Place, act: str, fault: Fault) -> None:
     total = place.requests(act)
     for number in some(total):
@@ -190,11 +189,11 @@ def test_a_request_that_fails(place: Place, act: str, fault: Fault) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("fault", ["reset", "lost", "truncate", "500", "429"])
-def test_any_request_that_fails(place: Place, act: str, fault: Fault) -> None:
+def test_any_request_that_fails(place: Place, act: str) -> None:
+    """The registry has done what it was asked, and nobody hears of it."""
     total = place.requests(act)
     for number in range(1, total + 1):
-        passes(place, act, number, fault)
+        passes(place, act, number, "lost")
 
 
 def test_a_registry_that_stalls(place: Place) -> None:
@@ -249,15 +248,15 @@ def kill_and_repair(place: Place, act: str, number: int, repair: Callable[[], No
 @pytest.mark.parametrize("act", ACTS)
 def test_killed_and_repaired_by_the_next_move(place: Place, act: str) -> None:
     total = place.requests(act)
-    for number in some(total)[::3]:
+    for number in some(total)[::4]:
         kill_and_repair(place, act, number, lambda: place.do("promote"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
-def test_killed_at_any_request(place: Place, act: str) -> None:
+def test_killed_at_requests_of_all_of_it(place: Place, act: str) -> None:
     total = place.requests(act)
-    for number in range(1, total + 1):
+    for number in some(total):
         kill_and_repair(place, act, number, lambda: place.do("rollback"))
 
 
