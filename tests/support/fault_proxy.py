@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
+import select
 import socket
 import struct
 import threading
@@ -99,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._break()
         elif fault == "stall":
             self._drain()
-            self.proxy.ending.wait(60)
+            self._stall()
             self._break()
         elif fault is not None and fault.isdigit():
             self._drain()
@@ -126,6 +127,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drain(self) -> None:
         self._body()
+
+    def _stall(self) -> None:
+        """Say nothing, until whoever asked has gone."""
+        gone = select.poll()
+        gone.register(self.connection, select.POLLRDHUP)
+        while not self.proxy.ending.is_set() and not gone.poll(50):
+            pass
 
     def _forward(self, fault: Fault | None) -> None:
         body = self._body()
