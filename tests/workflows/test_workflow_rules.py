@@ -22,6 +22,7 @@ ACTION = TOP / "action.yml"
 _SCHEMAS = "check_jsonschema.builtin_schemas.vendor"
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 _LINE = re.compile(r"uses: (\S+@\S+)(.*)")
+_SHOWN = re.compile(r"^```yml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def read(path: Path) -> dict[Any, Any]:
@@ -46,6 +47,21 @@ def check_schema(value: object, name: str) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 def test_workflows_fit_the_published_schema(path: Path) -> None:
     check_schema(read(path), "github-workflows.json")
+
+
+def test_workflows_in_the_pages_fit_it_too_and_install_by_the_action() -> None:
+    pages = sorted((TOP / "docs").rglob("*.md"))
+    texts = [text for p in pages for text in _SHOWN.findall(p.read_text(encoding="utf-8"))]
+    # others are jobs for a workflow of this repository
+    shown = [yaml.safe_load(text) for text in texts if text.startswith("# .github/workflows/")]
+    assert len(shown) > 3
+    inputs = set(read(ACTION)["inputs"])
+    for workflow in shown:
+        check_schema(workflow, "github-workflows.json")
+        for job in workflow["jobs"].values():
+            ours = [s for s in job["steps"] if s.get("uses") == "OWNER/lapstrake@COMMIT"]
+            assert len(ours) == 1
+            assert set(ours[0].get("with", {})) <= inputs
 
 
 def test_the_action_fits_the_published_schema() -> None:
