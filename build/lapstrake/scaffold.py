@@ -22,7 +22,8 @@ _RENAMED = {
     "pyproject": "pyproject.toml",
 }
 
-# What a new runtime may begin as, and the templates of these
+# What every new runtime has; what it may begin as, and the templates of these
+_ANY = "any_runtime"
 KINDS = {"file": "runtime", "python": "python"}
 
 
@@ -65,7 +66,8 @@ def _runtime_files(folder: Path, name: str, template: str = "runtime") -> dict[P
     # a module's name can't begin with a digit, and mustn't shadow the package that it serves
     module = f"{'_'.join(words)}_runtime" if name[0].isalpha() else f"r{'_'.join(words)}_runtime"
     cls = "".join(w.capitalize() for w in module.split("_"))
-    return dict(_render(template, folder, {"name": name, "module": module, "cls": cls}))
+    values = {"name": name, "module": module, "cls": cls}
+    return dict(_render(_ANY, folder, values)) | dict(_render(template, folder, values))
 
 
 def _render(which: str, into: Path, values: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
