@@ -13,12 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from lapstrake.definition.repository import Repository
-from lapstrake.errors import UserError
-from lapstrake.fetch.pylock import read_pylock
-from lapstrake.fetch.uv import Target, Unsolvable, Uv
+from lapstrake.fetch.uv import Target, Uv
 from lapstrake.lock.model import Lock, LockedProject, Resolution
-from lapstrake.lock.wheels import Pins, lock_packages
-from lapstrake.projects.model import Project, Staged
+from lapstrake.lock.wheels import Pins, lock_tools
+from lapstrake.projects.model import Staged
 from lapstrake.projects.requires import Stated, stated
 
 # What builds them besides their backends: a front end, and what installs it.
@@ -109,26 +107,12 @@ class ProjectTools:
 
         wanted = sorted({*build_requirements(copy), *_FRONT})
         target = Target(resolution.python, resolution.glibc, platform)
-        return self._locked(copy.project, wanted, before, Uv(target, copy.project.folder))
+        uv = Uv(target, copy.project.folder)
+        pins = Pins.of(before.build if before else (), self._upgrade, same=True)
+        hint = "check build-system.requires of its pyproject.toml"
+        builds = copy.project.title
+        return LockedProject(build=lock_tools(wanted, pins, uv, builds=builds, hint=hint))
 
     def _moves(self, before: LockedProject) -> bool:
         names = {w.name for w in before.build}
         return self._upgrade == "all" or bool(names & set(self._upgrade))
-
-    def _locked(
-        self, project: Project, wanted: list[str], before: LockedProject | None, uv: Uv
-    ) -> LockedProject:
-        pins = Pins.of(before.build if before else (), self._upgrade, same=True)
-        try:
-            text = uv.compile(
-                wanted,
-                options=(*pins.options, "--only-binary", ":all:"),
-                preferences=pins.versions,
-            )
-        except Unsolvable as error:
-            raise UserError(
-                f"what builds {project.title} can't be had as wheels: {error.reason}",
-                "check build-system.requires of its pyproject.toml",
-                error.details,
-            ) from error
-        return LockedProject(build=lock_packages(read_pylock(text), pins, uv)[0])

@@ -169,6 +169,18 @@ def _build_tools(
     progress(f"resolving what builds {names}")
     wanted = sorted({r for w, a in sources for r in _requires(w, a, uv)} | {"pip"})
     pins = Pins.of(old.build if old else (), upgrade, same=_same_target(old, uv))
+    hint = "a constraint on a version that has a wheel avoids the build"
+    return lock_tools(wanted, pins, uv, builds=names, hint=hint)
+
+
+def lock_tools(
+    wanted: Sequence[str], pins: Pins, uv: Uv, *, builds: str, hint: str
+) -> tuple[Wheel, ...]:
+    """Wheels that build something: none of them has to be built itself.
+
+    Raises:
+        UserError: they can't be had; it names what they build, and has the hint.
+    """
     try:
         text = uv.compile(
             wanted,
@@ -177,9 +189,7 @@ def _build_tools(
         )
     except Unsolvable as error:
         raise UserError(
-            f"what builds {names} can't be had as wheels: {error.reason}",
-            "a constraint on a version that has a wheel avoids the build",
-            error.details,
+            f"what builds {builds} can't be had as wheels: {error.reason}", hint, error.details
         ) from error
     return lock_packages(read_pylock(text), pins, uv)[0]
 
