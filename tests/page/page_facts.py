@@ -22,6 +22,7 @@ from lapstrake_release.page.facts import (
     PackageChange,
     PageFacts,
 )
+from lapstrake_release.scan.compare import Risks, compare
 from lapstrake_release.scan.model import Finding, Findings
 from lapstrake_release.verdicts.model import Verdict
 
@@ -250,7 +251,10 @@ def history(channel: str, moves: int) -> tuple[Move, ...]:
 
 
 def changes(facts: PageFacts) -> Changes:
-    """One image is the same, one is new, one is gone; the others have a newer numpy."""
+    """One image is the same, one is new, one is gone; the others have a newer numpy.
+
+    One image was never scanned, two vulnerabilities of the others are new and one is gone.
+    """
     same, *others = facts.images[:-1]
     found = [ImageChange(same.name, same.digest, same.digest, same.size, same.size, (), ())]
     for at, image in enumerate(others):
@@ -274,6 +278,23 @@ def changes(facts: PageFacts) -> Changes:
                 image.size,
                 packages if at else None,
                 layers,
+                risks_of(image) if at else None,
             )
         )
-    return Changes("1.1.0", tuple(found), added=(facts.images[-1].name,), removed=("legacy",))
+    gone = ("legacy",)
+    return Changes("1.1.0", tuple(found), (facts.images[-1].name,), removed=gone, scans=True)
+
+
+def risks_of(image: Image) -> Risks | None:
+    """The last scan against one a week before that knew less, and of something else."""
+    now = findings_of(image)
+    if now is None:
+        return None
+    url = "https://github.example/advisories/GHSA-4xh5-x5gv-qwph"
+    other = Finding(
+        id="GHSA-4xh5-x5gv-qwph", package="six", version="1.17.0", severity="low", url=url
+    )
+    before = now.model_copy(
+        update={"findings": (*now.findings[2:], other), "at": now.at - timedelta(days=7)}
+    )
+    return compare(before, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,16 @@ from lapstrake.smoke.report import CheckResult, ImageSmoke, SmokeReport, write_r
 from lapstrake.store.store import Store
 from lapstrake_release.page import before
 from lapstrake_release.page.document import page
-from lapstrake_release.page.facts import Command, LayerChange, PackageChange
+from lapstrake_release.page.facts import (
+    Changes,
+    Command,
+    ImageChange,
+    LayerChange,
+    PackageChange,
+)
 from lapstrake_release.page.gather import gather, worst
+from lapstrake_release.scan.compare import compare
+from lapstrake_release.scan.model import Finding, Findings
 from support.tinyimages import built, image
 
 
@@ -211,3 +220,25 @@ def test_a_bill_that_is_none_is_told(tmp_path: Path, store: Store) -> None:
     sides = [before.folder(tmp_path / x) for x in ("old", "new")]
     with pytest.raises(UserError, match="no list of packages"):
         before.differences("old", *sides)
+
+
+def test_of_many_vulnerabilities_the_worst_stand_there(dist: Path, store: Store) -> None:
+    built(dist, store, image("a", "1"))
+    many = [
+        Finding(id=f"CVE-{n}", package="p", version="1", severity="low" if n else "critical")
+        for n in range(90, -1, -1)
+    ]
+    base = Findings(
+        scanner="grype",
+        family="fam",
+        version="1",
+        image="a",
+        digest="sha256:0",
+        at=datetime(2026, 11, 20, tzinfo=UTC),
+    )
+    risks = compare(base, base.model_copy(update={"findings": tuple(many)}))
+    change = ImageChange("a", "sha256:1", "sha256:0", 1, 1, (), (), risks)
+    text = page(replace(gather(dist), changes=Changes("1", (change,), (), (), scans=True)))
+    assert text.count('<tr class="new"><th') == 40
+    assert text.index(">CVE-0<") < text.index(">CVE-1<")
+    assert "and 51 more new" in text

@@ -16,6 +16,7 @@ from page_facts import eventful
 from lapstrake_release.page.document import page, policy
 from lapstrake_release.page.facts import Channel, Held, Layer, Move, PageFacts
 from lapstrake_release.page.markup import clean, link, tag
+from lapstrake_release.scan.compare import Look, Risk, Risks
 
 HOSTILE = [
     "<script>window.owned = 1</script>",
@@ -63,6 +64,12 @@ def hostile(text: str) -> PageFacts:
     move = Move(1, "promote", text, text, datetime(2026, 1, 1, tzinfo=UTC), text, text, "moving")
     channel = Channel(text, 1, text, (Held(images[0].name, text),), text, (move,))
     assert facts.changes is not None
+    risk = Risk(text, "high", (text,), text)
+    look = Look(text, datetime(2026, 1, 1, tzinfo=UTC))
+    changed = replace(facts.changes.images[1], risks=Risks(look, look, (risk,), (risk,)))
+    changes = replace(
+        facts.changes, against=text, images=(changed,), added=(text,), removed=(text,)
+    )
     return replace(
         facts,
         family=text,
@@ -75,7 +82,7 @@ def hostile(text: str) -> PageFacts:
         images=(replace(images[0], name=text), *images[1:]),
         layers=layers,
         channels=(channel,),
-        changes=replace(facts.changes, against=text, added=(text,), removed=(text,)),
+        changes=changes,
     )
 
 

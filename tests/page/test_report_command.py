@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from page_builds import checked, with_bill
 
 from lapstrake import process
-from lapstrake.dist import Build
+from lapstrake.dist import Build, BuiltImage
 from lapstrake.errors import UserError
 from lapstrake.registry.repository import Repository
 from lapstrake.store.store import Store
@@ -144,6 +145,49 @@ def test_with_a_registry_it_compares_with_the_version_before(
     assert "<code>2.4.4</code></td><td><code>2.4.6</code>" in text
 
 
+def found(image: BuiltImage, version: str, *findings: scan.Finding) -> scan.Findings:
+    return scan.Findings(
+        scanner="grype",
+        family="fam",
+        version=version,
+        image=image.name,
+        digest=image.digest,
+        at=datetime(2026, 11, 20, tzinfo=UTC),
+        findings=findings,
+    )
+
+
+def test_vulnerabilities_that_came_and_went_stand_with_the_changes(
+    repo: Path, store: Store, tmp_path: Path, address: str
+) -> None:
+    place = f"{address}/risks"
+    old = family(tmp_path / "old", store, "1.1.0", "2.4.5")
+    new = family(repo / "dist", store, "1.2.0", "2.4.6")
+    push(tmp_path / "old", old, place)
+    push(repo / "dist", new, place)
+    cve = partial(scan.Finding, package="numpy", version="2", severity="high")
+    with Referrers(Repository.parse(f"{place}/fam")) as registry:
+        scan.store(registry, found(old.image("a"), "1.1.0", cve(id="CVE-1"), cve(id="CVE-2")))
+        report(repo, "--registry", place)
+        text = (repo / "report.html").read_text(encoding="utf-8")
+        assert "not both were scanned" in text
+        # another scanner's name for what was there before is nothing new
+        same = cve(id="GHSA-2", aliases=("CVE-2",))
+        url = "https://example.org/CVE-3"
+        many = [cve(id="CVE-3", package=f"lib{n}", url=url) for n in range(6)]
+        scan.store(registry, found(new.image("a"), "1.2.0", same, *many))
+    report(repo, "--registry", place)
+    text = (repo / "report.html").read_text(encoding="utf-8")
+    assert "1\N{NO-BREAK SPACE}vulnerability new, 1 gone" in text
+    rows = re.findall(r'<tr class="(new|gone)"><th scope="row">(.*?)</th>.*?</tr>', text)
+    assert [(state, re.sub("<.*?>", "", name)) for state, name in rows] == [
+        ("new", "CVE-3"),
+        ("gone", "CVE-1"),
+    ]
+    assert f'href="{url}"' in text
+    assert "lib0 2, lib1 2, lib2 2, lib3 2 and 2 more" in text
+
+
 def test_what_the_registry_lacks_is_not_said_to_be_there(
     repo: Path, store: Store, address: str
 ) -> None:
@@ -210,14 +254,10 @@ def test_verdicts_and_scans_stand_on_the_page(repo: Path, store: Store, address:
         )
         scan.store(
             registry,
-            scan.Findings(
-                scanner="grype",
-                family="fam",
-                version="1.2.0",
-                image="b",
-                digest=build.image("b").digest,
-                at=datetime(2026, 11, 20, tzinfo=UTC),
-                findings=(scan.Finding(id="CVE-1", package="p", version="1", severity="high"),),
+            found(
+                build.image("b"),
+                "1.2.0",
+                scan.Finding(id="CVE-1", package="p", version="1", severity="high"),
             ),
         )
     report(repo, "--registry", place)

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lapstrake.definition.repository import Repository as Definition
 from lapstrake.errors import UserError
 from lapstrake.store.scratch import temporary_folder
-from lapstrake_release import scan
 from lapstrake_release.channels.record import Move
 from lapstrake_release.channels.registry import ChannelRegistry
 from lapstrake_release.page import before, earlier
 from lapstrake_release.page.facts import ImageChange
 
 _WORD = re.compile(r"(?P<channel>[a-z][a-z0-9-]*)(?:\.(?P<number>[1-9][0-9]*))?")
-
-
-@dataclass(frozen=True)
-class Risks:
-    """Which known vulnerabilities (CVE-…) one image has and the other one hasn't."""
-
-    image: str
-    gone: tuple[str, ...]
-    new: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,7 +25,6 @@ class ChannelDifference:
         a, b: what each side holds, such as `staging 4, 1.2.0.rc1`.
         images: those that both have.
         only_a, only_b: names of images that the other side hasn't.
-        risks: of the images of which both were scanned; `unscanned` are the others.
     """
 
     a: str
@@ -44,13 +32,16 @@ class ChannelDifference:
     images: tuple[ImageChange, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
-    risks: tuple[Risks, ...]
-    unscanned: tuple[str, ...]
 
     @property
     def equal(self) -> bool:
         """Whether both hold the same images."""
         return all(i.equal for i in self.images) and not self.only_a and not self.only_b
+
+    @property
+    def unscanned(self) -> tuple[str, ...]:
+        """Images that differ, of one side of which no scan is stored."""
+        return tuple(i.name for i in self.images if not i.equal and i.risks is None)
 
 
 def names_channel(definition: Definition, word: str) -> bool:
@@ -77,10 +68,9 @@ def compare_channels(registry: ChannelRegistry, a: str, b: str, dist: Path) -> C
             earlier.side(_digests(one), registry, dist, first),
             earlier.side(_digests(other), registry, dist, second),
         )
-        changes = before.differences(a, *sides)
-    risks, unscanned = _risks(registry, changes.images)
+        changes = before.with_risks(before.differences(a, *sides), registry)
     return ChannelDifference(
-        _said(one), _said(other), changes.images, changes.removed, changes.added, risks, unscanned
+        _said(one), _said(other), changes.images, changes.removed, changes.added
     )
 
 
@@ -108,21 +98,3 @@ def _digests(move: Move) -> dict[str, str]:
 
 def _said(move: Move) -> str:
     return f"{move.channel} {move.number}, {move.line.version}"
-
-
-def _risks(
-    registry: ChannelRegistry, images: Iterable[ImageChange]
-) -> tuple[tuple[Risks, ...], tuple[str, ...]]:
-    """What scans of both sides tell, and the images of which one side wasn't scanned."""
-    changed = [i for i in images if not i.equal]
-    digests = {d for i in changed for d in (i.digest_before, i.digest)}
-    found = scan.latest_of_all(registry, digests)
-    risks, unscanned = [], []
-    for image in changed:
-        old, new = found[image.digest_before], found[image.digest]
-        if old is None or new is None:
-            unscanned.append(image.name)
-            continue
-        gone, came = sorted(old.ids - new.ids), sorted(new.ids - old.ids)
-        risks.append(Risks(image.name, tuple(gone), tuple(came)))
-    return tuple(risks), tuple(unscanned)

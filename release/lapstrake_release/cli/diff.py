@@ -15,7 +15,6 @@ from lapstrake.errors import Exit, UserError
 from lapstrake.report import console
 from lapstrake_release.channels.diff import (
     ChannelDifference,
-    Risks,
     compare_channels,
     names_channel,
 )
@@ -85,10 +84,9 @@ def _show(found: ChannelDifference) -> None:
     console.say(f"{found.a} → {found.b}")
     if found.equal:
         console.say(f"both hold the same {len(found.images)} images")
-    risks = {r.image: r for r in found.risks}
     for image in found.images:
         if not image.equal:
-            _show_image(image, risks.get(image.name))
+            _show_image(image)
     for side, names in ((found.a, found.only_a), (found.b, found.only_b)):
         for name in names:
             console.say(f"{console.styled(name, 'strong')}: only in {side}")
@@ -96,15 +94,15 @@ def _show(found: ChannelDifference) -> None:
         console.note(f"note: no scan of both sides is stored of {', '.join(found.unscanned)}")
 
 
-def _show_image(image: ImageChange, risk: Risks | None) -> None:
+def _show_image(image: ImageChange) -> None:
     console.say(f"{console.styled(image.name, 'strong')}: {_sizes(image)}")
     if image.packages is None:
         console.say("  packages: one side carries no bill of materials")
     for package in image.packages or ():
         console.say(f"  {_package(package)}")
-    for mark, names in (("-", risk.gone), ("+", risk.new)) if risk else ():
-        for name in names:
-            console.say(f"  {mark} {name}")
+    for mark, risks in (("-", image.risks.gone), ("+", image.risks.new)) if image.risks else ():
+        for risk in risks:
+            console.say(f"  {mark} {risk.id}, {risk.severity}: {', '.join(risk.packages)}")
 
 
 def _sizes(image: ImageChange) -> str:
@@ -120,7 +118,6 @@ def _package(change: PackageChange) -> str:
 
 
 def _json(found: ChannelDifference) -> dict[str, Any]:
-    risks = {r.image: {"gone": list(r.gone), "new": list(r.new)} for r in found.risks}
     return {
         "a": found.a,
         "b": found.b,
@@ -145,7 +142,12 @@ def _json(found: ChannelDifference) -> dict[str, Any]:
                     }
                     for p in i.packages
                 ],
-                "findings": risks.get(i.name),
+                "findings": None
+                if i.risks is None
+                else {
+                    "gone": [r.id for r in i.risks.gone],
+                    "new": [r.id for r in i.risks.new],
+                },
             }
             for i in found.images
         ],

@@ -106,7 +106,10 @@ class _Report:
         if earlier_build is None:
             return facts
         name, side = earlier_build
-        return replace(facts, changes=before.differences(name, side, now))
+        changes = before.differences(name, side, now)
+        if self.client is not None:
+            changes = before.with_risks(changes, self.client)
+        return replace(facts, changes=changes)
 
     def _published(self, word: str, client: ChannelRegistry) -> tuple[PageFacts, before.Side]:
         """A version, or what a channel holds, as the registry has it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from lapstrake.inspect.compare import pair_layers
 from lapstrake.inspect.contents import Package, read_file
 from lapstrake.inspect.images import Image as Inspected
 from lapstrake.inspect.images import LayerBlob, open_place
+from lapstrake_release import scan
+from lapstrake_release.beside.referrers import Referrers
 from lapstrake_release.page.facts import Changes, ImageChange, LayerChange, PackageChange
 
 # The layer that carries the bill of materials is called so, by whatever build.
@@ -55,6 +57,22 @@ def differences(against: str, before: Side, now: Side) -> Changes:
         added=tuple(n for n in now.images if n not in before.images),
         removed=tuple(n for n in before.images if n not in now.images),
     )
+
+
+def with_risks(changes: Changes, registry: Referrers) -> Changes:
+    """The changes, with what the last scans that a registry has say of both sides.
+
+    Raises:
+        UserError: it can't be reached, or findings can't be read.
+    """
+    changed = [i for i in changes.images if not i.equal]
+    found = scan.latest_of_all(registry, {d for i in changed for d in (i.digest_before, i.digest)})
+
+    def told(image: ImageChange) -> ImageChange:
+        old, new = found.get(image.digest_before), found.get(image.digest)
+        return image if old is None or new is None else replace(image, risks=scan.compare(old, new))
+
+    return replace(changes, images=tuple(map(told, changes.images)), scans=True)
 
 
 def _change(name: str, before: Side, now: Side) -> ImageChange:

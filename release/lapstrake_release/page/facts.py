@@ -9,6 +9,7 @@ from typing import Literal
 from lapstrake.definition.models import Service
 from lapstrake.inspect.contents import Package
 from lapstrake.smoke.report import CheckResult
+from lapstrake_release.scan.compare import Risks
 from lapstrake_release.scan.model import Findings
 from lapstrake_release.verdicts.model import Verdict
 
@@ -143,7 +144,8 @@ class LayerChange:
 class ImageChange:
     """How an image differs from the one of its name before.
 
-    `packages` is None where one of the two carries no bill of materials.
+    `packages` is None where one of the two carries no bill of materials, `risks` where a scan of
+    one of the two isn't known.
     """
 
     name: str
@@ -153,6 +155,7 @@ class ImageChange:
     size: int
     packages: tuple[PackageChange, ...] | None
     layers: tuple[LayerChange, ...]
+    risks: Risks | None = None
 
     @property
     def equal(self) -> bool:
@@ -167,12 +170,16 @@ class ImageChange:
 
 @dataclass(frozen=True)
 class Changes:
-    """Against an earlier build; `added` and `removed` are names of images."""
+    """Against an earlier build; `added` and `removed` are names of images.
+
+    `scans` tells whether a registry was asked for scans of both.
+    """
 
     against: str
     images: tuple[ImageChange, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    scans: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lapstrake_release.scan.compare import Risk, Risks, compare
 from lapstrake_release.scan.judge import Judged, judge
 from lapstrake_release.scan.model import KIND, Finding, Findings
 from lapstrake_release.scan.store import latest, latest_of_all, store
@@ -11,6 +12,9 @@ __all__ = [
     "Finding",
     "Findings",
     "Judged",
+    "Risk",
+    "Risks",
+    "compare",
     "judge",
     "latest",
     "latest_of_all",

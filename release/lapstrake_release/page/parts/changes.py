@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Changes, ImageChange, PackageChange
-from lapstrake_release.page.markup import Html, html, tag
+from lapstrake_release.page.markup import Html, html, link, tag
+from lapstrake_release.scan.compare import Risk, Risks
+
+# So many vulnerabilities of an image are listed, the worst ones, and so many packages of each.
+_RISKS, _PACKAGES = 40, 4
 
 
 def changes(found: Changes) -> Html:
@@ -13,7 +17,7 @@ def changes(found: Changes) -> Html:
     equal = [c.name for c in found.images if c.equal]
     return html(
         tag("p", _intro(found, changed), class_="lead"),
-        [_image(c) for c in changed],
+        [_image(c, found.scans) for c in changed],
         _names("New", found.added),
         _names("Gone", found.removed),
         _names("The same", tuple(equal)),
@@ -42,12 +46,13 @@ def _names(label: str, names: tuple[str, ...]) -> Html:
     return tag("p", tag("b", f"{label}: "), words.listed(names)) if names else html()
 
 
-def _image(change: ImageChange) -> Html:
+def _image(change: ImageChange, scans: bool) -> Html:
     count = len(change.packages or ())
     what = words.said(
         f"{words.number(count, 'package')} changed" if count else "",
         f"{words.change(change.size - change.size_before)}",
         f"{words.size(change.fetched)} to pull",
+        _counted(change.risks),
     )
     summary = tag(
         "summary", tag("span", change.name, class_="name"), tag("span", what, class_="about")
@@ -63,6 +68,7 @@ def _image(change: ImageChange) -> Html:
             class_="about",
         ),
         _packages(change),
+        _risks(change) if scans else None,
         _layers(change),
         class_="change",
     )
@@ -93,6 +99,68 @@ def _package(change: PackageChange) -> Html:
         tag("td", tag("code", change.after) if change.after else none),
         class_=kind,
     )
+
+
+def _counted(risks: Risks | None) -> str:
+    """`2 vulnerabilities new, 1 gone`; empty where none came or went."""
+    if risks is None or not (risks.new or risks.gone):
+        return ""
+    one, many = "vulnerability", "vulnerabilities"
+    if not risks.new:
+        return f"{words.number(len(risks.gone), one, many)} gone"
+    gone = f", {len(risks.gone):,} gone" if risks.gone else ""
+    return f"{words.number(len(risks.new), one, many)} new{gone}"
+
+
+def _risks(change: ImageChange) -> Html:
+    """What came and went by the last scans of both, and which scans these were."""
+    risks = change.risks
+    if risks is None:
+        return tag("p", "Vulnerabilities can't be compared: not both were scanned.")
+    looks = [html(f"{x.scanner}, ", words.moment(x.at)) for x in (risks.before, risks.now)]
+    scans = tag("p", "Scans: ", looks[0], " → ", looks[1], class_="about")
+    if not (risks.new or risks.gone):
+        return html(tag("p", "No known vulnerability came or went."), scans)
+    heads = ("Vulnerability", "", "Severity", "Packages")
+    return html(
+        tag("h3", "Vulnerabilities"),
+        tag(
+            "table",
+            tag("caption", f"Vulnerabilities of {change.name} that differ", class_="unseen"),
+            tag("thead", tag("tr", [_head(t) for t in heads])),
+            tag("tbody", _rows(risks.new, "new"), _rows(risks.gone, "gone")),
+            class_="risks",
+        ),
+        scans,
+    )
+
+
+def _head(title: str) -> Html:
+    return tag("th", title or tag("span", "Change", class_="unseen"), scope="col")
+
+
+def _rows(risks: tuple[Risk, ...], state: str) -> Html:
+    """The worst of them, and how many others there are."""
+    rows = [
+        tag(
+            "tr",
+            tag("th", link(r.url, r.id), scope="row"),
+            tag("td", state),
+            tag("td", r.severity),
+            tag("td", _few(r.packages)),
+            class_=state,
+        )
+        for r in risks[:_RISKS]
+    ]
+    more = len(risks) - _RISKS
+    if more > 0:
+        rows.append(tag("tr", tag("td", f"and {more:,} more {state}", colspan=4), class_=state))
+    return html(rows)
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = len(names) - _PACKAGES
+    return ", ".join(names[:_PACKAGES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _layers(change: ImageChange) -> Html:
