@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from lapstrake_release.beside.artifact import Foreign, Kind
+from lapstrake_release.beside.artifact import Kind
+from lapstrake_release.beside.document import Document
 
 KIND = Kind("scan", "application/vnd.lapstrake.findings.v1+json")
 
@@ -42,49 +43,23 @@ class Finding(BaseModel):
         return (-LEVELS.index(self.severity), self.id, self.package, self.version)
 
 
-class Findings(BaseModel):
+class Findings(Document):
     """All that one scan of one image found.
 
     Attributes:
         scanner, scanner_version: what looked; `database` when what it knows was last updated, in
             its own words.
-        at: when it looked.
         packages: how many it was told of.
         findings: the worst first.
-        artifact: the digest of the artifact that it was read from; no part of what is stored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    format: Literal[1] = 1
     scanner: str
     scanner_version: str = ""
     database: str = ""
-    family: str
-    version: str
-    image: str
-    digest: str
-    at: AwareDatetime
     packages: int = 0
     findings: tuple[Finding, ...] = ()
-    artifact: str = Field(default="", exclude=True)
 
     @property
     def ids(self) -> frozenset[str]:
         """The names of what was found."""
         return frozenset(f.id for f in self.findings)
-
-
-def parse(content: bytes, artifact: str) -> Findings:
-    """A stored one.
-
-    Raises:
-        Foreign: it is none, or that of a newer version of Lapstrake.
-    """
-    try:
-        found = Findings.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(x) for x in first["loc"])
-        raise Foreign(f"{where}: {first['msg']}") from None
-    return found.model_copy(update={"artifact": artifact})

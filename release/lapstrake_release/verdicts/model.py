@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-
 from lapstrake.errors import UserError
-from lapstrake_release.beside.artifact import Foreign, Kind
+from lapstrake_release.beside.artifact import Kind
+from lapstrake_release.beside.document import Document
 
 KIND = Kind("verdict", "application/vnd.lapstrake.verdict.v1+json")
 
@@ -18,52 +17,19 @@ LONGEST_NOTE = 4000
 _LONGEST_NAME = 100
 
 
-class Verdict(BaseModel):
+class Verdict(Document):
     """What one person found of one image.
 
     Attributes:
-        family, version, image: what the image was called when it was tested.
-        digest: `sha256:…` of its manifest, which the verdict is about.
         by: who; a login on GitHub where it came as a comment.
         note: what they say of it; may be empty.
-        at: when, in UTC.
         source: the address of the comment that it came from; empty for the command line.
-        artifact: the digest of the artifact that it was read from; no part of what is stored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    format: Literal[1] = 1
     outcome: Outcome
-    family: str
-    version: str
-    image: str
-    digest: str
     by: str
     note: str = ""
-    at: AwareDatetime
     source: str = ""
-    artifact: str = Field(default="", exclude=True)
-
-    @property
-    def order(self) -> tuple[AwareDatetime, str]:
-        """Later ones are larger."""
-        return self.at, self.artifact
-
-
-def parse(content: bytes, artifact: str) -> Verdict:
-    """A stored one.
-
-    Raises:
-        Foreign: it is none, or that of a newer version of Lapstrake.
-    """
-    try:
-        found = Verdict.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(x) for x in first["loc"])
-        raise Foreign(f"{where}: {first['msg']}") from None
-    return found.model_copy(update={"artifact": artifact})
 
 
 def checked_name(by: str) -> str:
