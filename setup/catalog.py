@@ -60,6 +60,7 @@ class Fact(_Part):
         wheels: how many Python packages it has; `debs` how many of Debian.
         way: where its versions come from: a key of `WAYS`.
         passed: names of checks, as `skipped` (with the reason) and `failed`.
+        noted: what checks that passed let pass, and why.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Fact(_Part):
     passed: tuple[str, ...] = ()
     skipped: dict[str, str] = {}
     failed: tuple[str, ...] = ()
+    noted: dict[str, str] = {}
 
     @property
     def verdict(self) -> str:
@@ -130,6 +132,7 @@ def _fact(
         passed=tuple(c.name for c in checks if c.verdict == "passed"),
         skipped={c.name: c.why for c in checks if c.verdict == "skipped"},
         failed=tuple(c.name for c in checks if c.verdict == "failed"),
+        noted={c.name: c.why for c in checks if c.verdict == "passed" and c.why},
     )
 
 
@@ -211,6 +214,7 @@ def _detail(fact: Fact) -> str:
     if fact.asked:
         lines.append(f"- asked for: {', '.join(fact.asked)}")
     lines.append(f"- checks: {fact.verdict}")
+    lines += [f"  - `{n}` passed, {why}" for n, why in sorted(fact.noted.items())]
     lines += [f"  - skipped: `{n}`, {why}" for n, why in sorted(fact.skipped.items())]
     return "\n".join(lines) + "\n"
 

@@ -57,9 +57,11 @@ def test_what_images_share_counts_once(catalog: ModuleType) -> None:
 
 def test_a_failure_is_named_and_a_skip_has_its_reason(catalog: ModuleType) -> None:
     seen = {"passed": ["a", "b"], "failed": ["size"], "skipped": {"cuda-gpu": "there is no GPU"}}
+    seen["noted"] = {"a": "3 files aside: so it is"}
     page = catalog.page([fact(catalog, "one", ("a", 1), **seen)])
     assert "2 passed, 1 skipped, **failed: size**" in page
     assert "  - skipped: `cuda-gpu`, there is no GPU" in page
+    assert "  - `a` passed, 3 files aside: so it is" in page
 
 
 def test_packages_are_counted_from_the_lock(catalog: ModuleType) -> None:

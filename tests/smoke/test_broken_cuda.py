@@ -16,6 +16,7 @@ from lapstrake.smoke.report import CheckResult
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.network]
 
 CHECKS = ("cuda-files", "cuda-once", "cuda-libraries", "cuda-version", "cuda-gpu", "tag-is-true")
+SITE = "/opt/venv/lib/python3.11/site-packages"
 LIB64 = "/usr/local/cuda-12.8/lib64"
 
 
@@ -40,6 +41,30 @@ def test_a_sound_image_passes_and_says_what_its_verdicts_rest_on(cuda: Maker) ->
         "tag-is-true": ("", "passed"),
     }
     assert found["cuda-gpu"].why == "no GPU was asked for (`lapstrake smoke --gpu`)"
+
+
+def test_what_a_wheel_has_for_itself_is_let_pass_and_told(cuda: Maker) -> None:
+    theirs = f"{SITE}/triton/backends/nvidia/lib"
+    profilers = [
+        FileEntry.of(f"{theirs}/{name}", b"a profiler")
+        for name in ("cupti/libcupti.so", "cupti/libcupti.so.12", "cupti-blackwell/libcupti.so.13")
+    ]
+    nvidias = FileEntry.of(f"{SITE}/nvidia/cuda_cupti/lib/libcupti.so.12", b"a profiler")
+    found = cuda.check(cuda.image(files=[*profilers, nvidias]), "cuda-once")
+    assert found.verdict == "passed"
+    assert found.why.startswith("3 files aside: triton's profiler loads a CUPTI of its own")
+    other = FileEntry.of(f"{theirs}/libcudart.so.12", b"no profiler")
+    found = cuda.check(cuda.image(files=[*profilers, other]), "cuda-once")
+    assert found.verdict == "failed"
+    assert f"{theirs}/libcudart.so.12 (extra)" in found.seen
+    assert "libcupti" not in found.seen
+
+
+def test_cuda_for_a_wheels_sake_is_counted_too(maker: Maker) -> None:
+    one, two = (FileEntry.of(f"/srv/{n}/libnccl.so.2", b"a library") for n in "ab")
+    assert maker.check(maker.image(files=[one]), "cuda-once").verdict == "passed"
+    found = maker.check(maker.image(files=[one, two]), "cuda-once")
+    assert found.seen == "/srv/a/libnccl.so.2 (extra) and /srv/b/libnccl.so.2 (extra)"
 
 
 def test_a_library_that_is_there_twice_and_one_that_isnt_there(cuda: Maker) -> None:

@@ -5,7 +5,8 @@
         ...
         raise Failed("a 200 from /metrics", f"{code}")
 
-It passes by returning, fails by raising `Failed`, and gives up by raising `Skipped`.
+It passes by returning, fails by raising `Failed`, and gives up by raising `Skipped`. A sentence
+that it returns goes with the verdict: what it let pass, and why.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lapstrake.smoke.report import CheckResult, Kind
 if TYPE_CHECKING:
     from lapstrake.smoke.context import Context
 
-Function = Callable[["Context"], None]
+Function = Callable[["Context"], str | None]
 Predicate = Callable[[BuiltImage], bool]
 
 # Where a check stands: those that break something come last.
@@ -111,7 +112,7 @@ def _verdict(checked: Check, ctx: Context) -> tuple[str, dict[str, object]]:
     if checked.when is not None and not checked.when(ctx.image):
         return "skipped", {"why": checked.why}
     try:
-        checked.function(ctx)
+        why = checked.function(ctx)
     except Skipped as skipped:
         return "skipped", {"why": skipped.why}
     except Failed as failed:
@@ -121,4 +122,4 @@ def _verdict(checked: Check, ctx: Context) -> tuple[str, dict[str, object]]:
         seen = f"{type(error).__name__}: {error}"
         log = ctx.last_lines(None)
         return "failed", {"expected": "the check to run to its end", "seen": seen, "log": log}
-    return "passed", {}
+    return "passed", {"why": why or ""}

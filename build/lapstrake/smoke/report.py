@@ -29,7 +29,7 @@ class CheckResult(_Part):
         kind: what the verdict rests on.
         expected: what should have been seen, where it failed.
         seen: what was seen instead.
-        why: why it was skipped.
+        why: why it was skipped; where it passed, what was let pass and why, if anything.
         log: the last lines of the service's log, where it failed.
     """
 

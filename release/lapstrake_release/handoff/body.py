@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lapstrake.definition.check import SSH_PORT
 from lapstrake.definition.models import Service
+from lapstrake.smoke.report import CheckResult
 from lapstrake_release.github.notes import escaped, size
 from lapstrake_release.handoff.documents import embedded
 from lapstrake_release.handoff.facts import Handed, Handoff
@@ -164,16 +165,17 @@ def _files(handoff: Handoff, image: Handed) -> Iterator[str]:
 
 
 def _checks(image: Handed) -> str:
-    passed = [c.name for c in image.smoke.checks if c.verdict == "passed"]
+    passed = [c for c in image.smoke.checks if c.verdict == "passed"]
     skipped = [c for c in image.smoke.checks if c.verdict == "skipped"]
-    rows = [f"- {name}" for name in passed]
-    rows += [
-        f"- not for this image: {c.name}" + (f" ({escaped(c.why)})" if c.why else "")
-        for c in skipped
-    ]
+    rows = [f"- {c.name}{_why(c)}" for c in passed]
+    rows += [f"- not for this image: {c.name}{_why(c)}" for c in skipped]
     text = f"{len(passed)} checks of this digest passed in real containers; none failed."
     listed = "\n".join(rows)
     return f"{text}\n\n{_folded('Which', listed)}"
+
+
+def _why(check: CheckResult) -> str:
+    return f" ({escaped(check.why)})" if check.why else ""
 
 
 def _checklist(image: Handed, *, family: bool) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -28,9 +29,13 @@ _LIBRARY = re.compile(
     r"(?:-[0-9a-f]{8})?\.so(?:\.[0-9.]+)?"
 )
 
-# triton's wheel has profilers of several releases, one for each generation of GPUs, and loads them
-# by their paths; nobody else's library is replaced by them.
-_OF_A_WHEEL = re.compile(r"(?:.*/)?triton/backends/nvidia/.+")
+# What a wheel brings for itself alone, and why the image's own can't serve it. A wheel's RECORD has
+# these files, so they aren't left out.
+_PRIVATE = {
+    re.compile(r"(?:.*/)?triton/backends/nvidia/lib/cupti[^/]*/libcupti\.so[.0-9]*"): (
+        "triton's profiler loads a CUPTI of its own for each generation of GPUs, by path"
+    ),
+}
 
 _ENVIRONMENT = (
     "CUDA_VERSION",
@@ -49,7 +54,26 @@ def matters(path: str) -> bool:
 def _library(path: str) -> str | None:
     """The library of CUDA's that a path is, without its version; None where it is none."""
     found = _LIBRARY.fullmatch(path)
-    return None if found is None or _OF_A_WHEEL.fullmatch(path) else found[1]
+    return found[1] if found else None
+
+
+def sort_out(paths: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """The places of each library, and how many files are let pass, by the reason.
+
+    Args:
+        paths: of each file the path, without a leading slash, and the layer's title.
+    """
+    places: dict[str, list[str]] = defaultdict(list)
+    private: dict[str, int] = defaultdict(int)
+    for path, layer in paths:
+        if (name := _library(path)) is None:
+            continue
+        why = next((w for pattern, w in _PRIVATE.items() if pattern.fullmatch(path)), "")
+        if why:
+            private[why] += 1
+        else:
+            places[name].append(f"/{path} ({layer})")
+    return places, private
 
 
 def has_cuda(image: BuiltImage) -> bool:
@@ -102,7 +126,7 @@ def _cuda(ctx: Context) -> BuiltCuda:
     return ctx.image.cuda
 
 
-@check("cuda-files", when=has_cuda, why="the image has no CUDA", kind="static")
+@check("cuda-files", when=has_cuda, why="the definition has no cuda", kind="static")
 def cuda_files(ctx: Context) -> None:
     """/usr/local/cuda is the toolkit's folder, no link in it is broken, the loader knows it."""
     cuda = _cuda(ctx)
@@ -118,25 +142,25 @@ def cuda_files(ctx: Context) -> None:
         raise Failed("the variables that NVIDIA's container toolkit reads", f"no {missing[0]}")
 
 
-@check("cuda-once", when=has_cuda, why="the image has no CUDA", kind="static")
-def cuda_once(ctx: Context) -> None:
-    """No layer holds a library of CUDA that another place has, too."""
-    places: dict[str, list[str]] = defaultdict(list)
+@check("cuda-once", kind="static")
+def cuda_once(ctx: Context) -> str:
+    """No layer holds a library of CUDA that another place has, too, whoever asked for it."""
     try:
-        for file in ctx.layers.of(ctx.image):
-            if found := _library(file.path):
-                places[found].append(f"/{file.path} ({file.layer})")
+        places, private = sort_out((f.path, f.layer) for f in ctx.layers.of(ctx.image))
     except UserError as error:
         raise Skipped(error.message) from error
-    if not places.get("libcudart"):
+    if not places and ctx.image.cuda is None:
+        raise Skipped("the image has no CUDA")
+    if not places.get("libcudart") and ctx.image.cuda is not None:
         raise Failed("libcudart in a layer", "none")
     twice = {name: found for name, found in places.items() if len(found) > 1}
     if twice:
         shown = "; ".join(" and ".join(found) for _, found in sorted(twice.items()))
         raise Failed(f"{len(places)} libraries of CUDA, each once", shown)
+    return "; ".join(f"{count} files aside: {why}" for why, count in sorted(private.items()))
 
 
-@check("cuda-libraries", when=has_cuda, why="the image has no CUDA", kind="cpu")
+@check("cuda-libraries", when=has_cuda, why="the definition has no cuda", kind="cpu")
 def cuda_libraries(ctx: Context) -> None:
     """Every library loads; those that want the driver's may say that it isn't there."""
     found = _ask(ctx, "libraries")
@@ -146,7 +170,7 @@ def cuda_libraries(ctx: Context) -> None:
         raise Failed("libraries in /usr/local/cuda/lib64", "none")
 
 
-@check("cuda-version", when=has_cuda, why="the image has no CUDA", kind="cpu")
+@check("cuda-version", when=has_cuda, why="the definition has no cuda", kind="cpu")
 def cuda_version(ctx: Context) -> None:
     """`cudaRuntimeGetVersion` is that of the tag."""
     cuda = _cuda(ctx)
@@ -164,7 +188,7 @@ def cuda_nvcc(ctx: Context) -> None:
         raise Failed(f"a program of nvcc's to say {cuda.folder}", f"{seen}")
 
 
-@check("cuda-gpu", when=has_cuda, why="the image has no CUDA", kind="gpu")
+@check("cuda-gpu", when=has_cuda, why="the definition has no cuda", kind="gpu")
 def cuda_gpu(ctx: Context) -> None:
     """There is a device; it allocates, copies, runs a kernel and, with cuBLAS, multiplies."""
     if not ctx.gpu:
