@@ -41,14 +41,13 @@ def find_repositories(
     Raises:
         UserError: there is none, or a name is none.
     """
-    family = definition.family
-    places = tuple(registries) or tuple(family.release.registries)
+    places = tuple(registries) or tuple(definition.release.registries)
     if not places:
         raise UserError(
             "nothing says in which registry the images are",
             "lapstrake.yaml: release.registries; or --registry HOST[:PORT][/PATH]",
         )
-    return tuple(Repository.parse(f"{place}/{family.name}") for place in places)
+    return tuple(Repository.parse(f"{place}/{definition.family.name}") for place in places)
 
 
 def chosen_images(definition: Definition, names: Collection[str] = ()) -> tuple[str, ...]:

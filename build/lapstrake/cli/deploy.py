@@ -56,7 +56,7 @@ def command(
     from lapstrake.deploy.kubernetes import kubernetes
     from lapstrake.plan.make import make_plan
 
-    place = repository_of(repo.family, registry)
+    place = repository_of(repo, registry)
     plan = make_plan(repo, open_lock(repo), names)
     images = deployables(plan, place, dist_folder(repo, dist), console.note)
     text = kubernetes(images, storage) if storage else WRITERS[kind](images)

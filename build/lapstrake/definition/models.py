@@ -112,15 +112,18 @@ class ReleaseSpec(Part):
     """What `lapstrake release` publishes to."""
 
     registries: list[RegistryPlace] = Field(
-        default=[], description="where images go; the family's name is added"
+        default=[],
+        description="where images go; the family's name is added. `{owner}` and `{name}` in it are "
+        "those of the checkout's repository, so that a fork releases to places of its own",
     )
     indexes: list[IndexSpec] = Field(
         default=[], description="where wheels go; a bare name is one that twine knows"
     )
     github: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$",
-        description="where the draft release goes, as OWNER/NAME",
+        pattern=r"^([A-Za-z0-9-]+|\{owner\})/([A-Za-z0-9._-]+|\{name\})$",
+        description="where the draft release goes, as OWNER/NAME; `{owner}/{name}` is the "
+        "checkout's own repository",
     )
     python: ReleasePython = Field(default=ReleasePython(), description="see `release.python` below")
     files: list[RepositoryPath] = Field(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from lapstrake.definition.cuda import CudaSpec
-from lapstrake.definition.models import Family, Image
+from lapstrake.definition.home import at_home
+from lapstrake.definition.models import Family, Image, ReleaseSpec
 from lapstrake.definition.source import Source
 from lapstrake.errors import Problem, UserError, relative_to
 from lapstrake.projects.model import Project, Projects
@@ -119,6 +120,15 @@ class Repository:
         return frozenset(
             n for n in self.images if not any(i.spec.optional for i in self.ancestry(n))
         )
+
+    @cached_property
+    def release(self) -> ReleaseSpec:
+        """What `lapstrake release` publishes to, with the names of this checkout's repository.
+
+        Raises:
+            UserError: the settings need them, and nothing says what they are.
+        """
+        return at_home(self.family.release, self.root)
 
     @cached_property
     def projects(self) -> Projects:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lapstrake.definition.models import Family
+from lapstrake.definition.repository import Repository as Definition
 from lapstrake.deploy.model import Deployable
 from lapstrake.dist import BUILD_NAME, read_build
 from lapstrake.errors import UserError
@@ -16,19 +16,19 @@ from lapstrake.registry.repository import Repository
 Note = Callable[[str], None]
 
 
-def repository_of(family: Family, registry: str | None) -> Repository:
+def repository_of(definition: Definition, registry: str | None) -> Repository:
     """Where the family's images are: below `registry`, else below the first that is released to.
 
     Raises:
         UserError: neither is known, or it is no registry.
     """
-    place = registry or next(iter(family.release.registries), None)
+    place = registry or next(iter(definition.release.registries), None)
     if place is None:
         raise UserError(
             "nothing says where the images are pulled from",
             "give --registry HOST[:PORT][/PATH], or `release: {registries: […]}` in lapstrake.yaml",
         )
-    return Repository.parse(f"{place.rstrip('/')}/{family.name}")
+    return Repository.parse(f"{place.rstrip('/')}/{definition.family.name}")
 
 
 def deployables(plan: Plan, repository: Repository, dist: Path, note: Note) -> list[Deployable]:

@@ -61,12 +61,12 @@ def command(
 
 
 def _github(repo: Repository) -> str:
-    if repo.family.release.github is None:
+    if repo.release.github is None:
         raise UserError(
             "nothing says where the issues go",
             "lapstrake.yaml: release.github; --dry-run prints them",
         )
-    return repo.family.release.github
+    return repo.release.github
 
 
 def _url(repo: Repository) -> str:
@@ -74,10 +74,10 @@ def _url(repo: Repository) -> str:
     import os
     from urllib.parse import urlsplit
 
-    if repo.family.release.github is None:
+    if repo.release.github is None:
         return ""
     server = os.environ.get("GITHUB_SERVER_URL") or "https://github.com"
-    return f"{server.rstrip('/')}/{repo.family.release.github}" if urlsplit(server).netloc else ""
+    return f"{server.rstrip('/')}/{repo.release.github}" if urlsplit(server).netloc else ""
 
 
 def _print(handoff: Handoff, *, whole: bool, as_json: bool) -> None:

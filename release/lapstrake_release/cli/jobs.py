@@ -129,7 +129,7 @@ def _end(dist: Path, version: str, holder: Holder) -> None:
 
 def _clean_up(repo: Repository, dist: Path, state: State) -> None:
     """The last phase, of a release that was killed."""
-    targets = find_targets(repo.family.release, repo.family.name)
+    targets = find_targets(repo.release, repo.family.name)
     version = Version.parse(state.version)
     with (
         open_journal(dist, state.version, state.commit) as journal,

@@ -181,7 +181,7 @@ def _targets(
     repo: Repository, dist: Path, only: tuple[str, ...], snapshot: bool
 ) -> Iterator[Targets]:
     if not snapshot:
-        yield find_targets(repo.family.release, repo.family.name, only)
+        yield find_targets(repo.release, repo.family.name, only)
         return
     if only:
         raise UserError("--snapshot has targets of its own", "leave --only away")

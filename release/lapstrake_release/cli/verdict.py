@@ -188,7 +188,7 @@ class _Giving:
     @contextlib.contextmanager
     def _github(self, *, must: bool) -> Iterator[tuple[GithubClient | None, list[HandedIssue]]]:
         """GitHub and the issues about this version; none where it isn't to be told."""
-        name = self._repo.family.release.github
+        name = self._repo.release.github
         if name is None or self._no_issues:
             yield None, []
             return

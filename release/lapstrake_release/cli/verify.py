@@ -45,7 +45,7 @@ def command(
     wanted = Version.parse(version)
     repo = open_repository(directory)
     folder = dist_folder(repo, dist)
-    targets = find_targets(repo.family.release, repo.family.name, only)
+    targets = find_targets(repo.release, repo.family.name, only)
     with open_progress(progress) as shown:
         commit = _commit(repo, folder, wanted) if rebuild else ""
         found = verify(repo, folder, wanted, targets, commit, shown)
