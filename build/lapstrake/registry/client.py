@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, Self, TypeGuard, TypeVar
 
 import httpx
 
@@ -25,6 +26,7 @@ Tick = Callable[[int], None]
 T = TypeVar("T")
 
 _PIECE = 1 << 20
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 # A registry takes no larger manifest; nor do we take a larger one from it.
 _LARGEST_MANIFEST = 4 << 20
@@ -318,6 +320,11 @@ class _Content:
 def sha256_of(data: bytes) -> str:
     """`sha256:…` of some bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def is_digest(value: object) -> TypeGuard[str]:
+    """Whether a value is `sha256:…`."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _loopback_client() -> httpx.Client:

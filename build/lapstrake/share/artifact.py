@@ -7,20 +7,18 @@ bytes, so that two machines that built the same push the same.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
 from lapstrake.errors import UserError
 from lapstrake.layers.kinds import Bootstrap, Layer, Pulled
-from lapstrake.registry.client import MANIFEST, sha256_of
+from lapstrake.registry.client import MANIFEST, is_digest, sha256_of
 from lapstrake.store.records import GZIP_LAYER, Blob, LayerRecord
 
 ARTIFACT_TYPE = "application/vnd.lapstrake.layer.v1"
 CONFIG_TYPE = "application/vnd.lapstrake.layer.v1+json"
 
 _PLAIN_LAYER = "application/vnd.oci.image.layer.v1.tar"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_BLOBS = 127
 
 Json = dict[str, Any]
@@ -142,10 +140,10 @@ def _blob(value: object, layer: Layer) -> Blob:
         raise Unfit("its record is damaged") from error
     types = (GZIP_LAYER, _PLAIN_LAYER) if isinstance(layer, Pulled) else (GZIP_LAYER,)
     # of what others made no table is used, as when it is pulled from where it lies
-    has_toc = blob.toc == "" if isinstance(layer, Pulled) else _is_digest(blob.toc)
+    has_toc = blob.toc == "" if isinstance(layer, Pulled) else is_digest(blob.toc)
     good = (
-        _is_digest(blob.digest)
-        and _is_digest(blob.diff_id)
+        is_digest(blob.digest)
+        and is_digest(blob.diff_id)
         and has_toc
         and _is_size(blob.size)
         and _is_size(blob.unpacked)
@@ -159,7 +157,7 @@ def _blob(value: object, layer: Layer) -> Blob:
 def _descriptor(value: object) -> Descriptor:
     found: Json = value if isinstance(value, dict) else {}
     media_type, digest, size = found.get("mediaType"), found.get("digest"), found.get("size")
-    if not (isinstance(media_type, str) and _is_digest(digest) and _is_size(size)):
+    if not (isinstance(media_type, str) and is_digest(digest) and _is_size(size)):
         raise Unfit("its manifest is damaged")
     return Descriptor(media_type, digest, size)
 
@@ -172,10 +170,6 @@ def _object(data: bytes, what: str) -> Json:
     if not isinstance(found, dict):
         raise Unfit(f"its {what} is no JSON object")
     return found
-
-
-def _is_digest(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _is_size(value: object) -> TypeGuard[int]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from lapstrake.errors import UserError
-from lapstrake.registry.client import MANIFEST, sha256_of
+from lapstrake.registry.client import MANIFEST, is_digest, sha256_of
 
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
@@ -23,7 +23,6 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 _SHORT = 16
 
 _TAG = re.compile(r"_(?P<kind>[a-z]+)\.(?P<subject>[0-9a-f]{64})\.(?P<own>[0-9a-f]{16})")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 Json = dict[str, Any]
 
@@ -173,11 +172,6 @@ def listed(manifest: bytes) -> Json:
         "artifactType": said.get("artifactType"),
         "annotations": said.get("annotations", {}),
     }
-
-
-def is_digest(value: object) -> TypeGuard[str]:
-    """Whether a value is `sha256:…`."""
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _descriptor(media_type: str, data: bytes) -> Json:

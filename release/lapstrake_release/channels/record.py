@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
 from lapstrake.errors import UserError
-from lapstrake.registry.client import MANIFEST, sha256_of
-from lapstrake_release.beside.artifact import INDEX, is_digest
+from lapstrake.registry.client import MANIFEST, is_digest, sha256_of
+from lapstrake_release.beside.artifact import INDEX
 
 TYPE = "application/vnd.lapstrake.channel.move.v1+json"
 PAGE = 50
