@@ -1,8 +1,8 @@
 """A software bill of materials, from the lock: SPDX 2.3 as JSON.
 
 It says what the image was made from, by name, version and SHA-256 (which the repository's own
-projects don't have before they are built). It holds no time, no address
-and no name of the image: two images of the same content have the same bill, and so one blob.
+projects don't have before they are built). It holds no time, no address and no name of the image:
+two images of the same content have the same bill, and so one blob.
 """
 
 from __future__ import annotations
@@ -42,17 +42,29 @@ def sbom(debs: Iterable[Deb], wheels: Iterable[Wheel], distro: str) -> bytes:
 
 def _deb(deb: Deb, distro: str) -> _Package:
     url = f"pkg:deb/{distro}/{deb.name}@{_quoted(deb.version)}?arch={deb.arch}"
-    return _package("deb", deb.name, deb.version, deb.sha256, url, f"-{deb.arch}")
+    return spdx_package("deb", f"{deb.name}-{deb.arch}", deb.name, deb.version, url, deb.sha256)
 
 
 def _wheel(wheel: Wheel) -> _Package:
     url = f"pkg:pypi/{wheel.name}@{_quoted(wheel.version)}"
-    return _package("pypi", wheel.name, wheel.version, wheel.sha256, url, "")
+    return spdx_package("pypi", wheel.name, wheel.name, wheel.version, url, wheel.sha256)
 
 
-def _package(kind: str, name: str, version: str, sha256: str, url: str, more: str) -> _Package:
+def spdx_package(
+    kind: str, own: str, name: str, version: str, url: str, sha256: str = ""
+) -> _Package:
+    """A package as SPDX has it.
+
+    Args:
+        kind: `deb` or `pypi`.
+        own: what no other package of the kind is called in the document.
+        name: its name, in that version.
+        version: as its system writes it.
+        url: its package URL (purl).
+        sha256: of its file, where that is known.
+    """
     return {
-        "SPDXID": f"SPDXRef-{kind}-{re.sub(r'[^A-Za-z0-9.-]', '-', name + more)}",
+        "SPDXID": f"SPDXRef-{kind}-{re.sub(r'[^A-Za-z0-9.-]', '-', own)}",
         "name": name,
         "versionInfo": version,
         "downloadLocation": "NOASSERTION",

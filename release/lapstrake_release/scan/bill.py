@@ -19,6 +19,7 @@ from urllib.parse import quote
 from lapstrake.dist import BuiltImage
 from lapstrake.errors import UserError
 from lapstrake.inspect.contents import STATUS, Package, packages_of, read_file
+from lapstrake.plan.sbom import spdx_package
 from lapstrake_release.beside.artifact import Kind
 
 KIND = Kind("bill", "application/spdx+json")
@@ -154,7 +155,7 @@ def _deb(deb: _Deb, system: Mapping[str, str]) -> Json:
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in sorted(more.items()))
     url = f"pkg:deb/{name}/{quote(deb.name, safe='')}@{quote(deb.version, safe='')}?{query}"
     source = f"built package from: {deb.source} {deb.source_version}"
-    return _package("deb", f"{deb.name}-{deb.arch}", deb.name, deb.version, url) | {
+    return spdx_package("deb", f"{deb.name}-{deb.arch}", deb.name, deb.version, url) | {
         "sourceInfo": source
     }
 
@@ -163,21 +164,4 @@ def _wheels(wheels: Mapping[Package, str]) -> Iterator[Json]:
     for package, versions in sorted(wheels.items()):
         for version in versions.split(", "):
             url = f"pkg:pypi/{package.name}@{quote(version, safe='')}"
-            yield _package("pypi", f"{package.name}-{version}", package.name, version, url)
-
-
-def _package(kind: str, own: str, name: str, version: str, url: str) -> Json:
-    return {
-        "SPDXID": f"SPDXRef-{kind}-{re.sub(r'[^A-Za-z0-9.-]', '-', own)}",
-        "name": name,
-        "versionInfo": version,
-        "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": False,
-        "externalRefs": [
-            {
-                "referenceCategory": "PACKAGE-MANAGER",
-                "referenceType": "purl",
-                "referenceLocator": url,
-            }
-        ],
-    }
+            yield spdx_package("pypi", f"{package.name}-{version}", package.name, version, url)
