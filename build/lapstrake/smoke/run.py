@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -98,36 +99,31 @@ def run_smoke(
     began = time.monotonic()
     build = read_build(dist)
     images = [build.image(n) for n in names] or list(build.images)
-    # a broken checks.py or a misspelt name is told of before anything starts
-    known = {c.name for i in images for c in _checks(i, repo_root)}
-    if unknown := sorted(set(only) - known):
-        raise UserError(f"there is no check {unknown[0]}", f"there are {', '.join(sorted(known))}")
+    _check_names(only, images, repo_root)
     sweep(store)
-    with Engine() as engine, store.scratch("smoke") as scratch:
+    with (
+        Engine() as engine,
+        store.scratch("smoke") as scratch,
+        _waiting(engine, remove=remove) as waiter,
+        engine.source(dist, build) as source,
+    ):
         about = engine.description
         _make_keys(scratch)
-        layers = LayerFiles(dist / "blobs" / "sha256", _matters, contents.wanted)
-        waiter = Waiter()
-        try:
-            with engine.source(dist, build) as source:
-                family = _Family(
-                    build=build,
-                    dist=dist,
-                    root=repo_root,
-                    engine=engine,
-                    source=source,
-                    waiter=waiter,
-                    patience=patience,
-                    keys=scratch,
-                    layers=layers,
-                    gpu=gpu,
-                    only=frozenset(only),
-                    progress=progress,
-                )
-                tested = _test_all(family, images, jobs)
-        finally:
-            waiter.stop()
-            engine.close(images=remove)
+        family = _Family(
+            build=build,
+            dist=dist,
+            root=repo_root,
+            engine=engine,
+            source=source,
+            waiter=waiter,
+            patience=patience,
+            keys=scratch,
+            layers=LayerFiles(dist / "blobs" / "sha256", _matters, contents.wanted),
+            gpu=gpu,
+            only=frozenset(only),
+            progress=progress,
+        )
+        tested = _test_all(family, images, jobs)
     report = SmokeReport(
         lapstrake=lapstrake.__version__,
         engine=about,
@@ -137,6 +133,24 @@ def run_smoke(
     if not only:  # a part of the checks is no verdict on the image
         write_report(dist, merged(read_report(dist), report, build))
     return report
+
+
+def _check_names(only: Collection[str], images: Sequence[BuiltImage], root: Path | None) -> None:
+    """See that there are these checks; a broken checks.py is told of as well, before any start."""
+    known = {c.name for i in images for c in _checks(i, root)}
+    if unknown := sorted(set(only) - known):
+        raise UserError(f"there is no check {unknown[0]}", f"there are {', '.join(sorted(known))}")
+
+
+@contextlib.contextmanager
+def _waiting(engine: Engine, *, remove: bool) -> Iterator[Waiter]:
+    """What waits for containers; at the end it stops, and the engine is rid of what was started."""
+    waiter = Waiter()
+    try:
+        yield waiter
+    finally:
+        waiter.stop()
+        engine.close(images=remove)
 
 
 def _matters(path: str) -> bool:
