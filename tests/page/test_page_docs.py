@@ -23,6 +23,7 @@ def test_the_jobs_for_github_pages_fit_behind_a_release() -> None:
     # the artifact is one that the workflow leaves
     left = {s["with"]["name"] for s in release["jobs"]["build"]["steps"] if "upload" in str(s)}
     taken = {s["with"]["name"] for s in jobs["page"]["steps"] if "download" in str(s)}
+    assert taken == {"dist"}
     assert taken <= left
     schemas = files("check_jsonschema.builtin_schemas.vendor")
     schema = json.loads(schemas.joinpath("github-workflows.json").read_text(encoding="utf-8"))

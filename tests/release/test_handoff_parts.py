@@ -149,7 +149,9 @@ def test_our_own_images_have_their_documents(top: Path) -> None:
         found = read_documents(definition, name)
         # what a page tells to send or to run is in the demo
         said = set(re.findall(r"(?:[@<] ?)((?:runtimes|images)/\S+/demo/\S+)", found.text))
-        assert {p for p in said if "$" not in p} <= set(found.demo), name
+        told = {p for p in said if "$" not in p}
+        assert told <= set(found.demo), name
+        assert bool(told) == bool(found.demo), name
 
 
 def test_ingress_hosts_are_hosts() -> None:
