@@ -55,7 +55,8 @@ def built(
     """Build a project; what was asked for, and the wheel."""
     project = read_project(repository(folder / "repo", files))
     copy = stamp(project, Version.parse("1.2.0.rc1"), folder / "copy")
-    archive = source_archive(copy, folder)
+    archive = folder / f"{copy.stem}.tar.gz"
+    archive.write_bytes(source_archive(copy))
     asked = tuple(locked(path, name, "1") for name, path in sorted(tools.items()))
     wheel = BuiltWheel(locked(archive, project.name, "1.2.0rc1"), asked, (debian.layer,), own=True)
     blob = store.blob(debian.blob.digest)

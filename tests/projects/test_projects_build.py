@@ -40,7 +40,9 @@ def staged_and_built(root: Path, into: Path) -> tuple[Built, Path]:
     """Stamp and build; the built files, and the staged copy's own archive."""
     into.mkdir(parents=True)
     staged = stamp(read_project(root), VERSION, into / "staged")
-    return build(staged, into / "out"), source_archive(staged, into)
+    archive = into / f"{staged.stem}.tar.gz"
+    archive.write_bytes(source_archive(staged))
+    return build(staged, into / "out"), archive
 
 
 def seen(root: Path) -> dict[str, tuple[int, int, bytes]]:

@@ -275,7 +275,7 @@ def test_findings_are_kept_and_stop_the_gate(family: Family, tmp_path: Path) -> 
     assert "CVE-2026-0003" in said.stdout
     image = gates.Image("srv", family.digests["srv"])
     with Referrers(family.repository) as client:
-        kept = scan.latest(client, image.digest)
+        kept = scan.latest_of_all(client, [image.digest])[image.digest]
         assert kept is not None
         assert kept.ids == {"CVE-2026-0002", "CVE-2026-0003"}
         assert (kept.packages, kept.image) == (3, "srv")
@@ -342,7 +342,7 @@ def test_a_scanner_is_given_the_bill(
     assert found["database"] == "2026-05-01" + ("" if name == "trivy" else "T00:00:00Z")
     # without a version nothing is kept
     with Referrers(family.repository) as client:
-        assert scan.latest(client, image.digest) is None
+        assert scan.latest_of_all(client, [image.digest])[image.digest] is None
 
 
 def test_a_version_is_scanned_again_without_its_dist(family: Family, tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_version_is_scanned_again_without_its_dist(family: Family, tmp_path: P
     assert found["findings"] == []
     assert (tmp_path / "bill").read_bytes() == bill
     with Referrers(family.repository) as client:
-        kept = scan.latest(client, family.digests["srv"])
+        (kept,) = scan.latest_of_all(client, [family.digests["srv"]]).values()
         assert kept is not None
         assert kept.findings == ()
 

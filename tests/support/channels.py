@@ -23,11 +23,9 @@ from lapstrake.registry.client import RegistryClient
 from lapstrake.registry.repository import Repository
 from lapstrake.store.store import Store
 from lapstrake_release.channels.registry import ChannelRegistry
-from support.releases import VERSION as _VERSION
 from support.targets import names_at
 from support.tinyimages import built, image
 
-FINAL = _VERSION
 WHERE = "x"
 INDEX = "application/vnd.oci.image.index.v1+json"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from lapstrake.layers.kinds import BuiltWheel, Layer
@@ -31,12 +30,6 @@ def built_sdist(built: BuiltWheel, store: Store) -> Path | None:
 def is_complete(layer: Layer, store: Store) -> bool:
     """Whether all is there that a layer leaves besides its blobs: wheels that are released."""
     return all(built_wheel(w, store) is not None for w in own_wheels(layer))
-
-
-def own_built(layers: Iterable[Layer]) -> dict[str, BuiltWheel]:
-    """The repository's own projects in some layers, by key; sorted by name."""
-    found = {w.key: w for layer in layers for w in own_wheels(layer)}
-    return dict(sorted(found.items(), key=lambda f: (f[1].name, f[0])))
 
 
 def only_file(folder: Path, pattern: str) -> Path | None:

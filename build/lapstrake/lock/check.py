@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lapstrake.definition.repository import FAMILY_FILE, Repository
 from lapstrake.lock.inputs import Part, lock_inputs
-from lapstrake.lock.model import LOCK_NAME, Lock
+from lapstrake.lock.model import Lock
 
 # parts of which nothing but that they are new needs to be said
 _WHOLE = {"wheels": "the image", "project": "it"}
@@ -39,11 +39,6 @@ def stale(repo: Repository, lock: Lock) -> list[str]:
         else:
             reasons += [f"{label}: {r}" for r in _differences(lock.inputs[key], wanted[key])]
     return list(dict.fromkeys(reasons))
-
-
-def stale_hint() -> str:
-    """What to do about a stale lock."""
-    return f"`lapstrake lock` brings {LOCK_NAME} up to date"
 
 
 def _label(repo: Repository, key: str, part: Part) -> str:

@@ -23,7 +23,7 @@ def own_archives(repo: Repository, lock: Lock) -> tuple[Archive, ...]:
     if not lock.projects:
         return ()
     # most families have none, and a plan is made in less time than these are imported
-    from lapstrake.projects.archive import read_folder, tar_of
+    from lapstrake.projects.archive import source_archive
     from lapstrake.projects.family import stamped
 
     if gone := sorted(lock.projects.keys() - repo.projects.names):
@@ -31,7 +31,7 @@ def own_archives(repo: Repository, lock: Lock) -> tuple[Archive, ...]:
     found = []
     with stamped(repo, sorted(lock.projects)) as copies:
         for copy in copies:
-            data = tar_of(copy.stem, read_folder(copy.folder))
+            data = source_archive(copy)
             wheel = Wheel(
                 name=copy.project.name,
                 version=copy.version.pep440,

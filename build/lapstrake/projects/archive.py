@@ -33,18 +33,15 @@ _MOST_FILES = 0xFFFF
 Member = tuple[str, bytes, bool, str]
 
 
-def source_archive(staged: Staged, folder: Path) -> Path:
-    """A `.tar.gz` of a staged copy in `folder`, which any PEP 517 front end builds a wheel of.
+def source_archive(staged: Staged) -> bytes:
+    """A `.tar.gz` of a staged copy, which any PEP 517 front end builds a wheel of.
 
     It is no sdist (the backend writes that), but has its shape: one folder, `NAME-VERSION`.
     """
-    path = folder / f"{staged.stem}.tar.gz"
-    write_tar(path, staged.stem, read_folder(staged.folder))
-    return path
+    return _tar(staged.stem, _members(staged.folder))
 
 
-def read_folder(folder: Path) -> Iterable[Member]:
-    """The files and links below a folder, by paths relative to it."""
+def _members(folder: Path) -> Iterable[Member]:
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
@@ -55,11 +52,10 @@ def read_folder(folder: Path) -> Iterable[Member]:
 
 def write_tar(path: Path, top: str, members: Iterable[Member]) -> None:
     """Write a `.tar.gz` with everything in the folder `top`, sorted by name."""
-    write_staged(path, tar_of(top, members))
+    write_staged(path, _tar(top, members))
 
 
-def tar_of(top: str, members: Iterable[Member]) -> bytes:
-    """The bytes of a `.tar.gz` with everything in the folder `top`, sorted by name."""
+def _tar(top: str, members: Iterable[Member]) -> bytes:
     pieces = []
     for name, content, executable, target in sorted(members):
         entry = Entry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lapstrake_release.scan.compare import Risk, Risks, compare
 from lapstrake_release.scan.judge import Judged, judge
 from lapstrake_release.scan.model import KIND, Finding, Findings
-from lapstrake_release.scan.store import latest, latest_of_all, store
+from lapstrake_release.scan.store import latest_of_all, store
 
 __all__ = [
     "KIND",
@@ -16,7 +16,6 @@ __all__ = [
     "Risks",
     "compare",
     "judge",
-    "latest",
     "latest_of_all",
     "store",
 ]

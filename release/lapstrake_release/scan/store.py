@@ -9,17 +9,12 @@ from lapstrake_release.beside.referrers import Referrers
 from lapstrake_release.scan.model import KIND, Findings
 
 
-def latest(registry: Referrers, digest: str) -> Findings | None:
-    """What the last scan of a digest found; None where none was stored.
+def latest_of_all(registry: Referrers, digests: Collection[str]) -> dict[str, Findings | None]:
+    """What the last scan of each digest found; None where none was stored.
 
     Raises:
         UserError: the registry can't be reached, or findings can't be read.
     """
-    return latest_of_all(registry, [digest])[digest]
-
-
-def latest_of_all(registry: Referrers, digests: Collection[str]) -> dict[str, Findings | None]:
-    """`latest` for several digests at once."""
     found = read_documents(registry, digests, KIND, Findings)
     return {digest: scans[-1] if scans else None for digest, scans in found.items()}
 
