@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from lapstrake.definition.models import PortSpec, Service
-from lapstrake.inspect.contents import Package
+from lapstrake.inspect.contents import Package, PackageChange
 from lapstrake.smoke.report import CheckResult
 from lapstrake_release.page.facts import (
     Changes,
@@ -19,7 +19,6 @@ from lapstrake_release.page.facts import (
     Layer,
     LayerChange,
     Move,
-    PackageChange,
     PageFacts,
 )
 from lapstrake_release.scan.compare import Risks, compare

@@ -13,7 +13,7 @@ from page_builds import bill, checked, with_bill, with_packages
 from lapstrake.dist import Build
 from lapstrake.errors import UserError
 from lapstrake.guest.system import SBOM
-from lapstrake.inspect.contents import Package
+from lapstrake.inspect.contents import Package, PackageChange
 from lapstrake.layers.kinds import FileEntry, Files
 from lapstrake.smoke.report import CheckResult, ImageSmoke, SmokeReport, write_report
 from lapstrake.store.store import Store
@@ -24,7 +24,6 @@ from lapstrake_release.page.facts import (
     Command,
     ImageChange,
     LayerChange,
-    PackageChange,
 )
 from lapstrake_release.page.gather import gather, worst
 from lapstrake_release.scan.compare import compare

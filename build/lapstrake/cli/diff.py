@@ -87,10 +87,7 @@ def _as_json(found: Comparison) -> dict[str, object]:
         "a": {"name": found.a.name, "digest": found.a.digest},
         "b": {"name": found.b.name, "digest": found.b.digest},
         "equal": found.equal,
-        "packages": [
-            {"system": c.package.system, "name": c.package.name, "a": c.a, "b": c.b}
-            for c in found.packages
-        ],
+        "packages": [c.to_json() for c in found.packages],
         "bytes": {
             key: {"size": part.size, "layers": part.layers}
             for key, part in (
@@ -139,11 +136,7 @@ def _print(found: Comparison, files: bool) -> None:
         return
     console.say(f"{title}: {found.a.digest} → {found.b.digest}")
     for change in found.packages:
-        package = f"{change.package.system} {change.package.name}"
-        if change.a and change.b:
-            console.say(f"  ~ {package} {change.a} → {change.b}")
-        else:
-            console.say(f"  {'-' if change.a else '+'} {package} {change.a or change.b}")
+        console.say(f"  {change}")
     console.say(
         f"  bytes: {_bytes(found.shared)} shared, {_bytes(found.only_a)} only in A, "
         f"{_bytes(found.only_b)} only in B"

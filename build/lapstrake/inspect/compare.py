@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lapstrake.inspect.contents import Package, packages_of
+from lapstrake.inspect.contents import PackageChange, package_changes, packages_of
 from lapstrake.inspect.images import Image, LayerBlob
 from lapstrake.inspect.layers import Difference, compare_layers
-
-
-@dataclass(frozen=True)
-class PackageChange:
-    """A package that one image lacks (an empty version), or has in another version."""
-
-    package: Package
-    a: str
-    b: str
 
 
 @dataclass(frozen=True)
@@ -95,11 +86,7 @@ def _bytes(layers: Sequence[LayerBlob]) -> Bytes:
 
 def _packages(a: Image, b: Image) -> tuple[PackageChange, ...]:
     ours, theirs = (packages_of([x.blob for x in i.layers]) for i in (a, b))
-    return tuple(
-        PackageChange(p, ours.get(p, ""), theirs.get(p, ""))
-        for p in sorted(ours.keys() | theirs.keys())
-        if ours.get(p) != theirs.get(p)
-    )
+    return package_changes(ours, theirs)
 
 
 def pair_layers(

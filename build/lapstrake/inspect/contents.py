@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,37 @@ class Package:
 
     system: str
     name: str
+
+
+@dataclass(frozen=True)
+class PackageChange:
+    """A package that came (no `before`), went (no `after`), or has another version."""
+
+    package: Package
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        name = f"{self.package.system} {self.package.name}"
+        if self.before and self.after:
+            return f"~ {name} {self.before} → {self.after}"
+        return f"{'-' if self.before else '+'} {name} {self.before or self.after}"
+
+    def to_json(self) -> dict[str, str]:
+        """As `lapstrake diff` prints it: A is before B."""
+        name = {"system": self.package.system, "name": self.package.name}
+        return name | {"a": self.before, "b": self.after}
+
+
+def package_changes(
+    before: Mapping[Package, str], after: Mapping[Package, str]
+) -> tuple[PackageChange, ...]:
+    """What became of packages, each with its versions; sorted by package."""
+    return tuple(
+        PackageChange(p, before.get(p, ""), after.get(p, ""))
+        for p in sorted(before.keys() | after.keys())
+        if before.get(p) != after.get(p)
+    )
 
 
 @dataclass(frozen=True)

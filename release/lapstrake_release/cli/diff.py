@@ -20,7 +20,7 @@ from lapstrake_release.channels.diff import (
 )
 from lapstrake_release.channels.registry import opened
 from lapstrake_release.channels.settings import find_channel
-from lapstrake_release.page.facts import ImageChange, PackageChange
+from lapstrake_release.page.facts import ImageChange
 from lapstrake_release.published import find_repositories
 
 
@@ -99,7 +99,7 @@ def _show_image(image: ImageChange) -> None:
     if image.packages is None:
         console.say("  packages: one side carries no bill of materials")
     for package in image.packages or ():
-        console.say(f"  {_package(package)}")
+        console.say(f"  {package}")
     for mark, risks in (("-", image.risks.gone), ("+", image.risks.new)) if image.risks else ():
         for risk in risks:
             console.say(f"  {mark} {risk.id}, {risk.severity}: {', '.join(risk.packages)}")
@@ -108,13 +108,6 @@ def _show_image(image: ImageChange) -> None:
 def _sizes(image: ImageChange) -> str:
     before, now = (console.bytes_text(s) for s in (image.size_before, image.size))
     return f"{before} → {now}, {console.bytes_text(image.fetched)} of it new"
-
-
-def _package(change: PackageChange) -> str:
-    name = f"{change.package.system} {change.package.name}"
-    if change.before and change.after:
-        return f"~ {name} {change.before} → {change.after}"
-    return f"{'-' if change.before else '+'} {name} {change.before or change.after}"
 
 
 def _json(found: ChannelDifference) -> dict[str, Any]:
@@ -131,17 +124,7 @@ def _json(found: ChannelDifference) -> dict[str, Any]:
                 "a": {"digest": i.digest_before, "size": i.size_before},
                 "b": {"digest": i.digest, "size": i.size},
                 "new_bytes": i.fetched,
-                "packages": None
-                if i.packages is None
-                else [
-                    {
-                        "system": p.package.system,
-                        "name": p.package.name,
-                        "a": p.before,
-                        "b": p.after,
-                    }
-                    for p in i.packages
-                ],
+                "packages": None if i.packages is None else [p.to_json() for p in i.packages],
                 "findings": None
                 if i.risks is None
                 else {

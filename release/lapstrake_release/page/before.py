@@ -11,12 +11,12 @@ from typing import Any
 from lapstrake.errors import UserError
 from lapstrake.guest.system import SBOM
 from lapstrake.inspect.compare import pair_layers
-from lapstrake.inspect.contents import Package, read_file
+from lapstrake.inspect.contents import Package, PackageChange, package_changes, read_file
 from lapstrake.inspect.images import Image as Inspected
 from lapstrake.inspect.images import LayerBlob, open_place
 from lapstrake_release import scan
 from lapstrake_release.beside.referrers import Referrers
-from lapstrake_release.page.facts import Changes, ImageChange, LayerChange, PackageChange
+from lapstrake_release.page.facts import Changes, ImageChange, LayerChange
 
 # The layer that carries the bill of materials is called so, by whatever build.
 _SYSTEM = "system:"
@@ -118,13 +118,7 @@ def _layers(a: Inspected, b: Inspected) -> tuple[LayerChange, ...]:
 def _packages(
     a: Mapping[Package, str] | None, b: Mapping[Package, str] | None
 ) -> tuple[PackageChange, ...] | None:
-    if a is None or b is None:
-        return None
-    return tuple(
-        PackageChange(p, a.get(p, ""), b.get(p, ""))
-        for p in sorted(a.keys() | b.keys())
-        if a.get(p) != b.get(p)
-    )
+    return None if a is None or b is None else package_changes(a, b)
 
 
 def _bill(image: Inspected, fetch: Fetch) -> dict[Package, str] | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from lapstrake.definition.models import Service
-from lapstrake.inspect.contents import Package
+from lapstrake.inspect.contents import PackageChange
 from lapstrake.smoke.report import CheckResult
 from lapstrake_release.scan.compare import Risks
 from lapstrake_release.scan.model import Findings
@@ -119,15 +119,6 @@ class Channel:
     trouble: str
     moves: tuple[Move, ...]
     older: int = 0
-
-
-@dataclass(frozen=True)
-class PackageChange:
-    """A package that came (no `before`), went (no `after`), or has another version."""
-
-    package: Package
-    before: str
-    after: str
 
 
 @dataclass(frozen=True)

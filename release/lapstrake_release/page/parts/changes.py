@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lapstrake.inspect.contents import PackageChange
 from lapstrake_release.page import words
-from lapstrake_release.page.facts import Changes, ImageChange, PackageChange
+from lapstrake_release.page.facts import Changes, ImageChange
 from lapstrake_release.page.markup import Html, html, link, tag
 from lapstrake_release.scan.compare import Risk, Risks
 
