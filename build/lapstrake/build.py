@@ -82,7 +82,7 @@ def _built_image(plan: ImagePlan, image: Assembled, outcomes: dict[str, Outcome]
         tags=plan.tags,
         tokens=plan.tokens,
         services=plan.services,
-        env=dict(plan.config.env),
+        env=dict(image.env),
         python=plan.python,
         requirements=plan.requirements,
         budget=plan.budget,

@@ -10,6 +10,7 @@ from locks import deb, lock, repo_of, resolution, wheel
 
 from lapstrake.engines.dagger.wire import Interpreters, decode, encode
 from lapstrake.layers.kinds import Files, Wheels
+from lapstrake.oci.image import environment
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
 
@@ -115,6 +116,32 @@ def test_cudas_wheels_are_layers_of_all_images_that_have_them(plan: Plan) -> Non
     assert cuda("torch")["nvidia-cublas-cu12"] == cuda("over")["nvidia-cublas-cu12"]
     assert cuda("torch") == cuda("over")
     assert not set(cuda("cuda-12.4").values()) & set(cuda("cuda-12.8").values())
+
+
+def test_an_image_that_has_cuda_keeps_its_own_word_for_it(write: Write) -> None:
+    files = {
+        "lapstrake.yaml": "name: fam\nversion: 1.0.dev1\n",
+        "images/theirs/image.yaml": """\
+root: {image: "example.org/cuda:12.4.1", python: "3.11", os: debian12}
+python: {requirements: [serve]}
+cuda: {version: "12.4", source: root}
+env: {NVIDIA_VISIBLE_DEVICES: "0"}
+tag: {service: serve, wheel: serve}
+""",
+    }
+    found = {"family": resolution([wheel("serve", "2.0")], {"theirs": "serve"})}
+    locked = lock(**found).model_copy(
+        update={"images": {"example.org/cuda:12.4.1": "sha256:" + "5" * 64}, "roots": {}}
+    )
+    (image,) = make_plan(repo_of(write(files)), locked).images
+    assert [x.kind for x in image.layers] == ["root", "files", "wheels", "files"]
+    assert image.tags[1] == "serve2.0-python3.11-cuda12.4-base-debian12"
+    theirs = {"config": {"Env": ["CUDA_VERSION=12.4.1", "NVIDIA_VISIBLE_DEVICES=all", "A=b"]}}
+    env = environment(image.config, theirs)
+    assert (env["CUDA_VERSION"], env["NVIDIA_VISIBLE_DEVICES"], env["A"]) == ("12.4.1", "0", "b")
+    assert env["NVIDIA_REQUIRE_CUDA"] == "cuda>=12.4"
+    assert env["PATH"].startswith("/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:")
+    assert list(env) == sorted(env)
 
 
 def test_a_layer_with_links_travels_to_a_dagger_engine(plan: Plan) -> None:

@@ -22,8 +22,14 @@ LIBRARIES = TOOLKIT / "lib64"
 # Those of drivers, of the GPU and of network cards: they come with the hardware, from outside.
 DRIVERS = re.compile(r"lib(?:cuda|nvidia-[a-z-]+|nvcuvid|mlx5|ibverbs|rdmacm)\.so\.1: cannot open")
 
-# What says how much of CUDA there is, the most first.
-FLAVOURS = (("devel", "bin/nvcc"), ("cudnn-runtime", "lib64/libcudnn.so*"))
+# What says how much of CUDA there is, the most first. NVIDIA's Debian packages put cuDNN among the
+# system's libraries.
+FLAVOURS = (
+    ("devel", "usr/local/cuda/bin/nvcc"),
+    ("cudnn-runtime", "usr/local/cuda/lib64/libcudnn.so*"),
+    ("cudnn-runtime", "usr/lib/x86_64-linux-gnu/libcudnn.so*"),
+    ("runtime", "usr/local/cuda/lib64/libcublas.so*"),
+)
 
 # One that every GPU of the last ten years understands: adds 1 to each of 32-bit numbers.
 KERNEL = b"""
@@ -92,10 +98,7 @@ def files() -> dict[str, object]:
 
 def flavour() -> str:
     """How much of CUDA there is."""
-    for name, pattern in FLAVOURS:
-        if any(TOOLKIT.glob(pattern)):
-            return name
-    return "runtime" if any(LIBRARIES.glob("libcublas.so*")) else "base"
+    return next((name for name, pattern in FLAVOURS if any(Path("/").glob(pattern))), "base")
 
 
 def libraries() -> dict[str, object]:
@@ -134,14 +137,19 @@ def version() -> dict[str, object]:
 
 
 def release() -> str:
-    """The version of the wheel that stands for the whole release, else what version.json says."""
+    """The version of the wheel that stands for the whole release, else what the files say.
+
+    NVIDIA's smaller images have no version.json; their folder has the version in its name.
+    """
     import importlib.metadata
 
     try:
         return ".".join(importlib.metadata.version("cuda-toolkit").split(".")[:3])
     except importlib.metadata.PackageNotFoundError:
-        about = json.loads((TOOLKIT / "version.json").read_text())
-        return str(about["cuda"]["version"])
+        file = TOOLKIT / "version.json"
+        if file.exists():
+            return str(json.loads(file.read_text())["cuda"]["version"])
+        return os.path.realpath(TOOLKIT).rpartition("-")[2]
 
 
 def compile_program() -> dict[str, object]:

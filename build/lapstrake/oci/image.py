@@ -42,12 +42,16 @@ class Document:
 
 @dataclass(frozen=True)
 class Assembled:
-    """An image's manifest and config, and its blobs from the bottom up, each with its layer."""
+    """An image's manifest and config, and its blobs from the bottom up, each with its layer.
+
+    `env` is the whole environment that the config has, what a pulled root brought included.
+    """
 
     name: str
     manifest: Document
     config: Document
     blobs: tuple[tuple[Layer, Blob], ...]
+    env: Mapping[str, str]
 
     @property
     def size(self) -> int:
@@ -69,7 +73,8 @@ def assemble(
         "layers": [_layer_descriptor(blob) for _, blob in blobs],
         "annotations": dict(image.annotations),
     }
-    return Assembled(image.name, _document(manifest, MANIFEST_TYPE), config, blobs)
+    env = environment(image.config, base)
+    return Assembled(image.name, _document(manifest, MANIFEST_TYPE), config, blobs, env)
 
 
 def _document(value: Json, media_type: str) -> Document:
@@ -107,11 +112,9 @@ def _config(
 
 def _runtime_config(config: Config, base: Mapping[str, object]) -> Json:
     """The part that a container runtime reads; what a pulled root says lies below ours."""
-    inherited = base.get("config")
-    old: Mapping[str, object] = inherited if isinstance(inherited, dict) else {}
-    env = _pairs(old.get("Env")) | dict(config.env)
+    old = _mapping(base.get("config"))
     found: Json = {
-        "Env": [f"{k}={v}" for k, v in sorted(env.items())],
+        "Env": [f"{k}={v}" for k, v in environment(config, base).items()],
         "Entrypoint": list(config.entrypoint),
         "WorkingDir": config.workdir,
         "StopSignal": "SIGTERM",
@@ -122,6 +125,18 @@ def _runtime_config(config: Config, base: Mapping[str, object]) -> Json:
     if config.ports:
         found["ExposedPorts"] = {f"{p}/tcp": {} for p in config.ports}
     return found
+
+
+def environment(config: Config, base: Mapping[str, object]) -> dict[str, str]:
+    """The variables of an image, sorted: those of a pulled root, and ours over them.
+
+    Args:
+        config: the image's own.
+        base: the config of the root; empty where it was bootstrapped.
+    """
+    old = _pairs(_mapping(base.get("config")).get("Env"))
+    ours = {k: v for k, v in config.env if k not in config.yields or k not in old}
+    return dict(sorted((old | ours).items()))
 
 
 def _pairs(env: object) -> dict[str, str]:

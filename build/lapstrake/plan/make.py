@@ -128,16 +128,19 @@ class _Own:
 
     env: dict[str, str]
     labels: dict[str, str]
+    yields: frozenset[str] = frozenset()
 
 
 def _own(python: str | None, cuda: BuiltCuda | None, wheels: Iterable[Wheel]) -> _Own:
     path = [f"{PREFIX}/bin"] if python else []
     env = {"VIRTUAL_ENV": PREFIX} if python else {}
-    if cuda is not None:
-        path += CUDA_PATH
-        env |= environment(cuda)
-    env["PATH"] = ":".join([*path, _SYSTEM_PATH])
-    return _Own(env, cuda_labels(cuda, wheels) if cuda else {})
+    if cuda is None:
+        return _Own(env | {"PATH": ":".join([*path, _SYSTEM_PATH])}, {})
+    about = environment(cuda)
+    env |= about | {"PATH": ":".join([*path, *CUDA_PATH, _SYSTEM_PATH])}
+    # an image that has CUDA knows its release, and which drivers are enough for it
+    yields = frozenset(about) if cuda.source == "root" else frozenset[str]()
+    return _Own(env, cuda_labels(cuda, wheels), yields)
 
 
 def _deploying(repo: Repository, name: str, debs: Iterable[Deb]) -> Deploying:
@@ -161,9 +164,11 @@ def _config(
     everything = (*chain[:-1], *(repo.images[n] for n in repo.united(name)), chain[-1])
     labels = dict(annotations) | own.labels
     volumes: set[str] = set()
+    yields = set(own.yields)
     workdir = "/"
     for part in everything:
         env |= part.spec.env
+        yields -= part.spec.env.keys()
         labels |= part.spec.labels
         volumes |= set(part.spec.volumes)
         workdir = part.spec.workdir or workdir
@@ -174,6 +179,7 @@ def _config(
         volumes=tuple(sorted(volumes)),
         ports=tuple(sorted({p.port for s in services for p in s.ports})),
         labels=tuple(sorted(labels.items())),
+        yields=tuple(sorted(yields)),
     )
 
 

@@ -14,7 +14,10 @@ from lapstrake.lock.model import Wheel
 
 @dataclass(frozen=True)
 class Config:
-    """What an image's OCI config says, besides its layers; each mapping is sorted by key."""
+    """What an image's OCI config says, besides its layers; each mapping is sorted by key.
+
+    `yields` are the variables of `env` that stand back where a root from a registry has its own.
+    """
 
     env: tuple[tuple[str, str], ...]
     entrypoint: tuple[str, ...]
@@ -22,6 +25,7 @@ class Config:
     volumes: tuple[str, ...]
     ports: tuple[int, ...]
     labels: tuple[tuple[str, str], ...]
+    yields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class ImagePlan:
     @cached_property
     def id(self) -> str:
         """64 hexadecimal digits over the layers' ids and the config: equal ids, equal digests."""
+        more = {"yields": list(self.config.yields)} if self.config.yields else {}
         return digest_of(
             {
                 "layers": [layer.id for layer in self.layers],
@@ -60,6 +65,7 @@ class ImagePlan:
                 "ports": list(self.config.ports),
                 "labels": list(map(list, self.config.labels)),
                 "annotations": list(map(list, self.annotations)),
+                **more,
             }
         )
 

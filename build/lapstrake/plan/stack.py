@@ -60,6 +60,7 @@ class Stacks:
         self.lock = lock
         self.own = own
         self._made: dict[tuple[str, str], tuple[Layer, ...]] = {}
+        self._roots: dict[str, Layer] = {}
         self._groups: dict[str, tuple[Group, ...]] = {}
         self._sources = SourceFiles(repo)
 
@@ -117,10 +118,7 @@ class Stacks:
     def _below(self, image: ImageDef, resolution: str) -> tuple[Layer, ...]:
         if image.extends is not None:
             return self._stack(image.extends, resolution)
-        if image.spec.root is None:
-            msg = f"{image.name} has neither root nor parent"
-            raise AssertionError(msg)
-        return (self._root(image, image.spec.root),)
+        return (self._root(image),)
 
     def _parts(self, image: ImageDef) -> tuple[ImageDef, ...]:
         """What an image adds to its parent: the runtimes that it unites, then itself."""
@@ -128,7 +126,15 @@ class Stacks:
         united = [n for n in self.repo.united(image.name) if n not in below]
         return (*(self.repo.images[n] for n in united), image)
 
-    def _root(self, image: ImageDef, spec: RootSpec) -> Layer:
+    def _root(self, image: ImageDef) -> Layer:
+        if image.name not in self._roots:
+            if image.spec.root is None:
+                msg = f"{image.name} has neither root nor parent"
+                raise AssertionError(msg)
+            self._roots[image.name] = self._make_root(image, image.spec.root)
+        return self._roots[image.name]
+
+    def _make_root(self, image: ImageDef, spec: RootSpec) -> Layer:
         if spec.image is not None:
             digest = self.lock.images[spec.image]
             return Pulled(f"root {spec.image}", spec.image, digest, self.lock.platform)
@@ -250,9 +256,10 @@ class Stacks:
 
     def _system(self, image: ImageDef) -> tuple[Layer, ...]:
         """An image's operating system: its root, and the packages over it."""
-        first = self.repo.ancestry(image.name)[0]
-        root = self._stack(first.name, self.repo.resolution(first.name))[:1]
-        for part in self.repo.ancestry(image.name):
+        chain = self.repo.ancestry(image.name)
+        # not by way of the first one's stack, whose wheels may be what this is asked for
+        root: tuple[Layer, ...] = (self._root(chain[0]),)
+        for part in chain:
             root = (*root, *(self._apt((part,), root) if part.spec.apt else ()))
         return root
 

@@ -52,9 +52,12 @@ def matters(path: str) -> bool:
 
 
 def _library(path: str) -> str | None:
-    """The library of CUDA's that a path is, without its version; None where it is none."""
+    """The library of CUDA's that a path is, without its version; None where it is none.
+
+    The stubs beside NVIDIA's headers are none: they are what is linked against where no GPU is.
+    """
     found = _LIBRARY.fullmatch(path)
-    return found[1] if found else None
+    return found[1] if found and "/stubs/" not in path else None
 
 
 def sort_out(paths: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, int]]:
