@@ -51,6 +51,22 @@ def tag(name: str, /, *inside: Inside, **attributes: Value) -> Html:
     return Html(f"{opened}>{html(*inside)}</{name}>")
 
 
+def table(
+    caption: str, heads: Iterable[tuple[Inside, str]], *bodies: Inside, **attributes: Value
+) -> Html:
+    """A table; its caption is for those who don't see it.
+
+    Args:
+        caption: what it is about.
+        heads: each column's title, and what it can be sorted as: `text`, `number`, or empty.
+        bodies: one `tbody` or several.
+        attributes: of the table.
+    """
+    row = [tag("th", title, scope="col", data_sort=sort or None) for title, sort in heads]
+    head = html(tag("caption", caption, class_="unseen"), tag("thead", tag("tr", row)))
+    return tag("table", head, *bodies, **attributes)
+
+
 def link(url: str, *inside: Inside) -> Html:
     """A link to somewhere on the web; just the text where the address is of another kind."""
     if not re.match(r"https?://[^\s/]", url):

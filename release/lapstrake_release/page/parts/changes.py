@@ -5,7 +5,7 @@ from __future__ import annotations
 from lapstrake.inspect.contents import PackageChange
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Changes, ImageChange
-from lapstrake_release.page.markup import Html, html, link, tag
+from lapstrake_release.page.markup import Html, html, link, table, tag
 from lapstrake_release.scan.compare import Risk, Risks
 
 # So many vulnerabilities of an image are listed, the worst ones, and so many packages of each.
@@ -80,13 +80,9 @@ def _packages(change: ImageChange) -> Html:
         return tag("p", "One of the two has no bill of materials, so that packages can't be told.")
     if not change.packages:
         return tag("p", "The same packages in the same versions.")
-    heads = ("Package", "System", "Before", "Now")
-    return tag(
-        "table",
-        tag("caption", f"Packages of {change.name} that differ", class_="unseen"),
-        tag("thead", tag("tr", [tag("th", t, scope="col") for t in heads])),
-        tag("tbody", [_package(p) for p in change.packages]),
-    )
+    heads = [(t, "") for t in ("Package", "System", "Before", "Now")]
+    rows = [_package(p) for p in change.packages]
+    return table(f"Packages of {change.name} that differ", heads, tag("tbody", rows))
 
 
 def _package(change: PackageChange) -> Html:
@@ -122,22 +118,11 @@ def _risks(change: ImageChange) -> Html:
     scans = tag("p", "Scans: ", looks[0], " → ", looks[1], class_="about")
     if not (risks.new or risks.gone):
         return html(tag("p", "No known vulnerability came or went."), scans)
-    heads = ("Vulnerability", "", "Severity", "Packages")
-    return html(
-        tag("h3", "Vulnerabilities"),
-        tag(
-            "table",
-            tag("caption", f"Vulnerabilities of {change.name} that differ", class_="unseen"),
-            tag("thead", tag("tr", [_head(t) for t in heads])),
-            tag("tbody", _rows(risks.new, "new"), _rows(risks.gone, "gone")),
-            class_="risks",
-        ),
-        scans,
-    )
-
-
-def _head(title: str) -> Html:
-    return tag("th", title or tag("span", "Change", class_="unseen"), scope="col")
+    unseen = tag("span", "Change", class_="unseen")
+    heads = [(t, "") for t in ("Vulnerability", unseen, "Severity", "Packages")]
+    rows = tag("tbody", _rows(risks.new, "new"), _rows(risks.gone, "gone"))
+    caption = f"Vulnerabilities of {change.name} that differ"
+    return html(tag("h3", "Vulnerabilities"), table(caption, heads, rows, class_="risks"), scans)
 
 
 def _rows(risks: tuple[Risk, ...], state: str) -> Html:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Channel, Move, PageFacts
-from lapstrake_release.page.markup import Html, html, tag
+from lapstrake_release.page.markup import Html, html, table, tag
 from lapstrake_release.page.parts.images import tools
 from lapstrake_release.page.parts.layers import scrolled
 
@@ -64,20 +64,13 @@ def _history(found: tuple[Channel, ...]) -> Html:
         return tag("p", "Nothing was ever moved.")
     named = [("any", "All channels"), *((c.name, c.name) for c in found if c.moves)]
     heads = [("Move", "text"), ("When", "text"), ("Version", "text"), ("By", "text"), ("Why", "")]
-    table = tag(
-        "table",
-        tag("caption", "Moves of all channels, the newest first", class_="unseen"),
-        tag(
-            "thead",
-            tag("tr", [tag("th", t, scope="col", data_sort=k or None) for t, k in heads]),
-        ),
-        tag("tbody", [_move(name, m) for name, m in reversed(moves)]),
-        id="t-moves",
-    )
+    rows = [_move(name, m) for name, m in reversed(moves)]
+    caption = "Moves of all channels, the newest first"
+    history = table(caption, heads, tag("tbody", rows), id="t-moves")
     older = sum(c.older for c in found)
     return html(
         tools("t-moves", "Filter moves", "Version, person, reason…", named, "move"),
-        scrolled(table, "History of the channels"),
+        scrolled(history, "History of the channels"),
         tag("p", f"{words.number(older, 'older move')} are in the registry.", class_="about")
         if older
         else None,

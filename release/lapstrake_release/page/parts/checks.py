@@ -7,7 +7,7 @@ from lapstrake.smoke.report import CheckResult
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Image, PageFacts
 from lapstrake_release.page.gather import worst
-from lapstrake_release.page.markup import Html, html, tag
+from lapstrake_release.page.markup import Html, html, table, tag
 from lapstrake_release.page.parts.images import anchor, counts, tools
 
 _ORDER = {"failed": 0, "passed": 1, "skipped": 2}
@@ -50,8 +50,6 @@ def _image(image: Image) -> Html:
     if image.checks is None:
         said = tag("p", words.icon(state), " ", name, tag("span", "not checked", class_="about"))
         return tag("div", said, class_="unchecked", id=f"checks-{anchor(image.name)}")
-    ordered = sorted(image.checks, key=lambda c: _ORDER[c.verdict] == 2)
-    ordered.sort(key=lambda c: c.verdict != "failed")
     skipped = image.count("skipped")
     summary = tag(
         "summary",
@@ -65,22 +63,12 @@ def _image(image: Image) -> Html:
             class_=f"about {state}",
         ),
     )
-    table = tag(
-        "table",
-        tag("caption", f"Checks of {image.name}", class_="unseen"),
-        tag(
-            "thead",
-            tag(
-                "tr",
-                [tag("th", t, scope="col") for t in ("Check", "Verdict", "Time", "What was seen")],
-            ),
-        ),
-        tag("tbody", [_check(c) for c in ordered]),
-    )
+    heads = [(t, "") for t in ("Check", "Verdict", "Time", "What was seen")]
+    rows = [_check(c) for c in sorted(image.checks, key=lambda c: _ORDER[c.verdict])]
     return tag(
         "details",
         summary,
-        table,
+        table(f"Checks of {image.name}", heads, tag("tbody", rows)),
         open=bool(image.count("failed")),
         # a link leads to what lies inside, which opens it
         data_words=image.name,

@@ -10,7 +10,7 @@ from lapstrake.definition.models import PortSpec
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Command, Image, Layer, PageFacts
 from lapstrake_release.page.gather import worst
-from lapstrake_release.page.markup import Html, html, link, tag
+from lapstrake_release.page.markup import Html, html, link, table, tag
 from lapstrake_release.scan.model import LEVELS, Findings
 from lapstrake_release.verdicts.model import Verdict, said, standing
 
@@ -29,16 +29,10 @@ STATES = {"failed": "Checks failed", "passed": "Checks passed", "untested": "Not
 def images(facts: PageFacts) -> Html:
     """The table of images."""
     columns = list(_columns(facts))
-    heads = [tag("th", c.title, scope="col", data_sort=c.sort or None) for c in columns]
-    table = tag(
-        "table",
-        tag("caption", "Images, with their size and digest", class_="unseen"),
-        tag("thead", tag("tr", tag("th", "Image", scope="col", data_sort="text"), heads)),
-        [_body(i, facts, columns) for i in facts.images],
-        class_="images",
-        id="t-images",
-    )
-    return html(_tools(facts), table)
+    heads = [("Image", "text"), *((c.title, c.sort) for c in columns)]
+    bodies = [_body(i, facts, columns) for i in facts.images]
+    caption = "Images, with their size and digest"
+    return html(_tools(facts), table(caption, heads, bodies, class_="images", id="t-images"))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lapstrake_release.page import words
 from lapstrake_release.page.facts import Image, Layer, PageFacts
-from lapstrake_release.page.markup import Html, html, tag
+from lapstrake_release.page.markup import Html, html, table, tag
 from lapstrake_release.page.parts.images import SHARES, share
 
 # The figure's width in its own units, the gap between two layers, and the least that is drawn.
@@ -117,23 +117,18 @@ def _table(facts: PageFacts, spans: list[tuple[int, int]]) -> Html:
         ("Digest", ""),
     ]
     rows = [_layer(x, s, facts) for x, s in zip(facts.layers, spans, strict=True)]
-    table = tag(
-        "table",
-        tag("caption", "Layers, with their size and the images that have them", class_="unseen"),
-        tag("thead", tag("tr", [tag("th", t, scope="col", data_sort=k or None) for t, k in heads])),
-        tag("tbody", rows),
-        id="t-layers",
-    )
+    caption = "Layers, with their size and the images that have them"
+    found = table(caption, heads, tag("tbody", rows), id="t-layers")
     return tag(
         "details",
         tag("summary", f"All {words.number(len(facts.layers), 'layer')} as a table"),
-        scrolled(table, "Layers"),
+        scrolled(found, "Layers"),
     )
 
 
-def scrolled(table: Html, label: str) -> Html:
+def scrolled(inside: Html, label: str) -> Html:
     """A table that may be wider than a phone; keys scroll it, too."""
-    return tag("div", table, class_="scroll", role="region", aria_label=label, tabindex=0)
+    return tag("div", inside, class_="scroll", role="region", aria_label=label, tabindex=0)
 
 
 def _layer(layer: Layer, span: tuple[int, int], facts: PageFacts) -> Html:
