@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -154,19 +154,12 @@ def breaks_at(place: Place, act: str, number: int, fault: Fault) -> None:
     place.check_repaired()
 
 
-@pytest.mark.parametrize("act", ACTS)
-def test_a_registry_that_breaks(place: Place, act: str) -> None:
-    total = place.requests(act)
-    for number in some(total):
-        breaks_at(place, act, number, "500")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
 def test_a_registry_that_breaks_at_any_request(place: Place, act: str) -> None:
-    total = place.requests(act)
-    for number in range(1, total + 1):
-        breaks_at(place, act, number, "reset")
+    kinds: tuple[Fault, ...] = ("reset", "500")
+    for number in range(1, place.requests(act) + 1):
+        breaks_at(place, act, number, kinds[number % len(kinds)])
 
 
 def passes(place: Place, act: str, number: int, fault: Fault) -> None:
@@ -179,21 +172,13 @@ def passes(place: Place, act: str, number: int, fault: Fault) -> None:
     place.check_repaired()
 
 
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("fault", ["reset", "truncate", "500", "429"])
-def test_a_request_that_fails(place: Place, act: str, fault: Fault) -> None:
-    total = place.requests(act)
-    for number in some(total):
-        passes(place, act, number, fault)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
 def test_any_request_that_fails(place: Place, act: str) -> None:
-    """The registry has done what it was asked, and nobody hears of it."""
-    total = place.requests(act)
-    for number in range(1, total + 1):
-        passes(place, act, number, "lost")
+    """In one of these ways each; at each request another one in a promotion than in a rollback."""
+    kinds: tuple[Fault, ...] = ("lost", "reset", "truncate", "500", "lost", "429")
+    for number in range(1, place.requests(act) + 1):
+        passes(place, act, number, kinds[(number + ACTS.index(act)) % len(kinds)])
 
 
 def test_a_registry_that_stalls(place: Place) -> None:
@@ -237,27 +222,15 @@ def killed_at(place: Place, words: tuple[str, ...], number: int, *, after: bool)
     return reached.is_set()
 
 
-def kill_and_repair(place: Place, act: str, number: int, repair: Callable[[], None]) -> None:
-    for after in (False, True):
-        killed_at(place, place.words(act), number, after=after)
-        place.check()
-        repair()
-        place.check_repaired()
-
-
-@pytest.mark.parametrize("act", ACTS)
-def test_killed_and_repaired_by_the_next_move(place: Place, act: str) -> None:
-    total = place.requests(act)
-    for number in some(total)[::4]:
-        kill_and_repair(place, act, number, lambda: place.do("promote"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
-def test_killed_at_requests_of_all_of_it(place: Place, act: str) -> None:
-    total = place.requests(act)
-    for number in some(total):
-        kill_and_repair(place, act, number, lambda: place.do("rollback"))
+def test_killed_and_repaired_by_the_next_move(place: Place, act: str) -> None:
+    for turn, number in enumerate(some(place.requests(act))):
+        for after in (False, True):
+            killed_at(place, place.words(act), number, after=after)
+            place.check()
+            place.do(ACTS[turn % 2])
+            place.check_repaired()
 
 
 def interrupt(place: Place) -> tuple[str, str]:

@@ -145,7 +145,12 @@ sys.exit(boot.run_to_end(["sh", "-c", sys.argv[1]], *os.pipe()))
 
 def start(script: str) -> subprocess.Popen[str]:
     args = [sys.executable, "-c", textwrap.dedent(_DRIVER), script]
-    return subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(args, stdout=subprocess.PIPE, text=True, preexec_fn=_heeded)
+
+
+def _heeded() -> None:
+    """Undo what nohup does, which would go on to whom signals are passed on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 9", 9), ("kill -9 $$", 137)])

@@ -31,8 +31,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # A registry takes no larger manifest; nor do we take a larger one from it.
 _LARGEST_MANIFEST = 4 << 20
 
-# Seconds that a registry may think over a large blob when it has all of it.
-_THINKING = 300.0
+# Bytes a second that a registry gets through at the least, when it thinks over a blob that it has.
+_THOUGHT_OVER = 5_000_000
 
 
 class Damaged(UserError):
@@ -188,7 +188,8 @@ class RegistryClient:
             "Content-Type": "application/octet-stream",
             "Content-Length": str(content.size),
         }
-        timeout = httpx.Timeout(self._http.timeout.write, read=_THINKING, pool=None)
+        thinking = stall() + content.size / _THOUGHT_OVER
+        timeout = httpx.Timeout(self._http.timeout.write, read=thinking, pool=None)
         done = self._http.put(
             place, content=content, headers=headers, auth=self._auth, timeout=timeout
         )
