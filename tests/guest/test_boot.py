@@ -137,20 +137,17 @@ def test_mounted_keys_alone_are_keys_and_comments_are_not(tmp_path: Path) -> Non
 # --- running to the end ------------------------------------------------------------------------
 
 _DRIVER = """
-import os, sys
+import os, signal, sys
 from lapstrake.guest import boot
+# what nohup has the tests ignore, if they run under it, would be ignored here too
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.exit(boot.run_to_end(["sh", "-c", sys.argv[1]], *os.pipe()))
 """
 
 
 def start(script: str) -> subprocess.Popen[str]:
     args = [sys.executable, "-c", textwrap.dedent(_DRIVER), script]
-    return subprocess.Popen(args, stdout=subprocess.PIPE, text=True, preexec_fn=_heeded)
-
-
-def _heeded() -> None:
-    """Undo what nohup does, which would go on to whom signals are passed on."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    return subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 9", 9), ("kill -9 $$", 137)])
