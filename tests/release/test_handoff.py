@@ -172,6 +172,7 @@ def test_one_issue_for_the_family(case: Case) -> None:
     assert issue.title == f"Test fam {VERSION}"
     text = issue.body or ""
     assert all(d in text for d in case.family.digests.values())
+    assert "start one at a time" in text
     assert "- [ ] `slim`: SSH lets me in" in text
     assert "\n## srv\n" in text
     assert "\n#### Srv\n" in text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,16 @@ from hypothesis import strategies as st
 
 from lapstrake.definition.load import load
 from lapstrake.definition.models import PortSpec, Service
+from lapstrake.dist import BuiltCuda
 from lapstrake.errors import UserError
+from lapstrake.registry.repository import Repository
+from lapstrake.smoke.report import CheckResult, ImageSmoke
+from lapstrake.store.store import Store
+from lapstrake.version import Version
+from lapstrake_release.handoff.body import MOST, body, verdict_lines
 from lapstrake_release.handoff.comments import commands_in, has_command
 from lapstrake_release.handoff.documents import embedded, read_documents
-from lapstrake_release.handoff.facts import Documents, Source
+from lapstrake_release.handoff.facts import Documents, Handed, Handoff, Source
 from lapstrake_release.handoff.ingress import rules
 from lapstrake_release.handoff.marker import (
     HandedImage,
@@ -25,6 +33,10 @@ from lapstrake_release.handoff.marker import (
     with_verdicts,
     write_body,
 )
+from lapstrake_release.published import Published
+from lapstrake_release.verdicts.model import Verdict
+from support.handed import SERVICE
+from support.tinyimages import built, image
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 IMAGES = ("full", "slim", "srv")
@@ -171,3 +183,82 @@ def test_ingress_hosts_are_hosts() -> None:
     assert found[1].host.startswith("b-9-xxx")
     assert all(len(r.host.partition(".")[0]) <= 63 for r in found)
     assert rules("srv", "1.0.0", services[2:], None) == ()
+
+
+def verdicts(name: str, digest: str, count: int) -> tuple[Verdict, ...]:
+    """Of as many people, each with a long note."""
+    return tuple(
+        Verdict(
+            outcome="pass",
+            family="fam",
+            version="1.2.0",
+            image=name,
+            digest=digest,
+            by=f"tester-{n}",
+            note="n" * 300,
+            at=NOON + timedelta(hours=n),
+        )
+        for n in range(count)
+    )
+
+
+def family(folder: Path, store: Store, count: int) -> Handoff:
+    """As many images with services, pages and checks, in a registry that asks who one is."""
+    plans = [replace(image(f"image-{n}", "x"), services=(SERVICE,)) for n in range(count)]
+    found = []
+    for one in built(folder / "dist", store, *plans).images:
+        checks = [
+            CheckResult(image=one.name, name=f"check {n}", verdict="passed") for n in range(9)
+        ]
+        smoke = ImageSmoke(name=one.name, digest=one.digest, seconds=1, checks=tuple(checks))
+        place = Published(
+            one.name, Version.parse("1.2.0"), Repository.parse("ghcr.io/x/fam"), "t", one.digest
+        )
+        page = Documents("verify.md", f"# Of {one.name}\n\n{'step ' * 200}")
+        found.append(Handed(one, (place,), page, smoke, {}, ()))
+    return Handoff("fam", "1.2.0", Source(), tuple(found), 1, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "lists", "pages"), [(1, True, True), (20, False, True), (30, False, False)]
+)
+def test_a_large_family_fits_into_one_issue(
+    tmp_path: Path, store: Store, count: int, lists: bool, pages: bool
+) -> None:
+    handoff = family(tmp_path, store, count)
+    text = body(handoff, handoff.images)
+    assert len(text) < MOST
+    assert ("- check 8" in text) == ("kind: Ingress" in text) == lists
+    assert ("step step" in text) == pages
+    for handed in handoff.images:
+        assert f"ghcr.io/x/fam:t@{handed.digest}" in text
+        assert f"`{handed.name}-1-2-0.localhost`" in text
+    assert text.count("docker login ghcr.io") == count
+    # many verdicts make nothing else shorter
+    said = [replace(i, verdicts=verdicts(i.name, i.digest, 9)) for i in handoff.images]
+    after = body(handoff, said)
+    assert len(after) <= MOST
+    assert ("step step" in after) == pages
+    with pytest.raises(UserError, match="no issue as long") if count > 1 else nullcontext():
+        body(handoff, handoff.images, 20_000)
+
+
+def test_of_many_verdicts_the_newest_that_count_are_told() -> None:
+    given = verdicts("a", "sha256:0", 30)
+    later = given[0].model_copy(update={"at": NOON + timedelta(days=9), "outcome": "fail"})
+    text = verdict_lines([("a", (*given, later))], 1)
+    assert len(text) < 5_000
+    assert "| `a` | failed by tester-0 |" in text
+    assert "`a` fail, tester-0" in text
+    assert "`a` pass, tester-29" in text
+    assert "`a` pass, tester-1," not in text
+    assert re.search(r"- \d\d more, which `lapstrake verdict` lists$", text)
+
+
+def test_who_has_a_gpu_is_told_how_to_give_it(tmp_path: Path, store: Store) -> None:
+    handoff = family(tmp_path, store, 1)
+    assert "--gpus" not in body(handoff, handoff.images)
+    (handed,) = handoff.images
+    cuda = BuiltCuda(version="12.8.1", flavour="base", source="wheels", folder="12.8")
+    with_cuda = replace(handed, image=handed.image.model_copy(update={"cuda": cuda}))
+    assert "`--gpus all`" in body(handoff, [with_cuda])

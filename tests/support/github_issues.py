@@ -11,6 +11,9 @@ from support.github_state import Comment, Issue, now
 if TYPE_CHECKING:
     from support.github_api import GithubApi
 
+# GitHub takes no longer text.
+_LONGEST = 65_536
+
 
 @route("GET", R + "/pulls")
 def pulls(api: GithubApi, request: Request) -> Answer:
@@ -62,7 +65,7 @@ def new_issue(api: GithubApi, request: Request) -> Answer:
     assert request.user is not None
     wish = request.json
     issue = api.repository.issue(str(wish["title"]), request.user.login, _names(wish))
-    issue.body = wish.get("body")
+    issue.body = _text("Issue", wish.get("body"))
     for login in wish.get("assignees") or ():
         if not api.repository.is_assignable(login):
             raise invalid("Issue", "assignees", "invalid")
@@ -86,7 +89,7 @@ def one_issue(api: GithubApi, request: Request) -> Answer:
 def change_issue(api: GithubApi, request: Request) -> Answer:
     issue, wish = _issue(api, request.path["issue_number"]), request.json
     issue.title = str(wish.get("title", issue.title))
-    issue.body = wish.get("body", issue.body)
+    issue.body = _text("Issue", wish.get("body", issue.body))
     if "labels" in wish:
         issue.labels = [api.repository.label(x) for x in _names(wish)]
     if wish.get("state", issue.state) != issue.state:
@@ -110,7 +113,8 @@ def new_comment(api: GithubApi, request: Request) -> Answer:
     assert request.user is not None
     if not request.json["body"].strip():
         raise invalid("IssueComment", "body", "missing_field")
-    comment = Comment(api.repository.id(), request.user, request.json["body"])
+    said = _text("IssueComment", request.json["body"]) or ""
+    comment = Comment(api.repository.id(), request.user, said)
     issue.comments.append(comment)
     issue.updated = comment.created
     return Answer(201, api.views.comment(issue, comment))
@@ -151,6 +155,12 @@ def remove_label(api: GithubApi, request: Request) -> Answer:
         raise Refused(404, "Label does not exist")
     issue.labels = [x for x in issue.labels if x.name.lower() != name]
     return Answer(200, [api.views.label(x) for x in issue.labels])
+
+
+def _text(resource: str, text: str | None) -> str | None:
+    if text is not None and len(text) > _LONGEST:
+        raise invalid(resource, "body", "custom")
+    return text
 
 
 def _names(wish: Mapping[str, Any]) -> tuple[str, ...]:

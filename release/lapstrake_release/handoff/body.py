@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lapstrake.definition.check import SSH_PORT
 from lapstrake.definition.models import Service
+from lapstrake.errors import UserError
+from lapstrake.skopeo import is_loopback
 from lapstrake.smoke.report import CheckResult
 from lapstrake_release.github.notes import escaped, size
 from lapstrake_release.handoff.documents import embedded
@@ -14,8 +17,11 @@ from lapstrake_release.handoff.ingress import manifests, rules
 from lapstrake_release.handoff.marker import verdicts_part
 from lapstrake_release.verdicts.model import Verdict, said, standing
 
-# GitHub takes 65,536 characters; people and the markers want some.
-LIMIT = 60_000
+# GitHub takes so many characters of an issue's text.
+MOST = 65_536
+
+# So many of them tell of verdicts, apart from the table of images, of which a row has so many.
+_VERDICTS, _ROW = 3_000, 100
 
 _V2_PATHS = ("/v2/health/ready", "/v2/models/NAME/infer")
 _SSH_HERE = 2222
@@ -26,25 +32,66 @@ def title(handoff: Handoff, about: str) -> str:
     return f"Test {handoff.family} {handoff.version}" + (f": {about}" if about else "")
 
 
-def body(handoff: Handoff, images: Sequence[Handed]) -> str:
-    """What an issue about these images says; where that is too long, pages are links."""
-    for with_pages in (True, False):
-        text = "\n\n".join(_parts(handoff, images, with_pages=with_pages)) + "\n"
-        if len(text) <= LIMIT:
-            break
-    return text
+@dataclass(frozen=True)
+class _Detail:
+    """What is told of each image: lists of checks and whole manifests, and whole pages."""
+
+    lists: bool
+    pages: bool
+
+
+# The less, the more images fit into one issue.
+_DETAILS = (_Detail(True, True), _Detail(False, True), _Detail(False, False))
+
+
+def body(handoff: Handoff, images: Sequence[Handed], room: int = MOST) -> str:
+    """What an issue about these images says, in as much detail as there is room for.
+
+    The room for verdicts is kept, so that those to come fit, and make it no shorter.
+
+    Args:
+        room: how many characters it may have.
+
+    Raises:
+        UserError: it is too long with the least detail.
+    """
+    given = verdict_lines([(i.name, i.verdicts) for i in images], handoff.needed)
+    kept = max(_VERDICTS + _ROW * len(images), len(given))
+    for detail in _DETAILS:
+        text = "\n\n".join(_parts(handoff, images, detail, given)) + "\n"
+        if len(text) - len(given) + kept <= room:
+            return text
+    raise UserError(
+        f"GitHub takes no issue as long as one about {len(images)} images would be",
+        "an issue for each: --per image",
+    )
 
 
 def verdict_lines(verdicts: Iterable[tuple[str, Sequence[Verdict]]], needed: int) -> str:
-    """The state of each image, and below it every verdict, the last of each person first of all."""
+    """The state of each image, and below it the verdicts, of many the newest that count."""
     lines = ["| Image | State |", "|---|---|"]
-    words = []
+    words: list[tuple[Verdict, bool, str]] = []
     for image, given in verdicts:
         lines.append(f"| `{image}` | {escaped(said(given, needed))} |")
         last = set(standing(given))
         for verdict in sorted(given, key=lambda v: v.order):
-            words.append(_verdict_line(image, verdict, overridden=verdict not in last))
-    return "\n".join([*lines, *(["", *words] if words else [])])
+            counts = verdict in last
+            words.append((verdict, counts, _verdict_line(image, verdict, overridden=not counts)))
+    return "\n".join([*lines, *(["", *_fitting(words)] if words else [])])
+
+
+def _fitting(words: Sequence[tuple[Verdict, bool, str]]) -> list[str]:
+    """The lines of the verdicts that there is room for, in their order."""
+    first = sorted(words, key=lambda w: (w[1], w[0].order), reverse=True)
+    left, fit = _VERDICTS, set()
+    for _, _, line in first:
+        left -= len(line) + 1
+        if left < 0:
+            break
+        fit.add(line)
+    lines = [line for _, _, line in words if line in fit]
+    more = len(words) - len(lines)
+    return [*lines, *([f"- {more} more, which `lapstrake verdict` lists"] if more else [])]
 
 
 def _verdict_line(image: str, verdict: Verdict, *, overridden: bool) -> str:
@@ -54,18 +101,21 @@ def _verdict_line(image: str, verdict: Verdict, *, overridden: bool) -> str:
     return f"- ~~{text}~~" if overridden else f"- {text}"
 
 
-def _parts(handoff: Handoff, images: Sequence[Handed], *, with_pages: bool) -> Iterator[str]:
+def _parts(
+    handoff: Handoff, images: Sequence[Handed], detail: _Detail, given: str
+) -> Iterator[str]:
     family = len(images) > 1
     yield _about(handoff, images)
+    if family:
+        yield _together(handoff, detail)
     for image in images:
         if family:
             yield f"## {image.name}"
-        yield from _image(handoff, image, deeper=family, with_pages=with_pages)
+        yield from _image(handoff, image, detail, deeper=family)
     yield "## Checklist"
     yield "\n".join(line for image in images for line in _checklist(image, family=family))
     yield "## Verdicts"
-    given = [(i.name, i.verdicts) for i in images]
-    yield verdicts_part(verdict_lines(given, handoff.needed))
+    yield verdicts_part(given)
     yield _how(images)
 
 
@@ -79,7 +129,16 @@ def _about(handoff: Handoff, images: Sequence[Handed]) -> str:
     return f"{text}. A verdict is about a digest: the same tag may hold another one later."
 
 
-def _image(handoff: Handoff, image: Handed, *, deeper: bool, with_pages: bool) -> Iterator[str]:
+def _together(handoff: Handoff, detail: _Detail) -> str:
+    """What is so because one issue is about several images."""
+    text = "They use the same ports: start one at a time, and remove it afterwards."
+    if detail.lists:
+        return text
+    command = f"lapstrake handoff {handoff.version} --image NAME --dry-run"
+    return f"{text} `{command}` prints which checks passed, and the ingress rules for Kubernetes."
+
+
+def _image(handoff: Handoff, image: Handed, detail: _Detail, *, deeper: bool) -> Iterator[str]:
     head = "###" if deeper else "##"
     yield _facts(image)
     yield f"{head} Get it"
@@ -87,14 +146,14 @@ def _image(handoff: Handoff, image: Handed, *, deeper: bool, with_pages: bool) -
     if image.image.services:
         yield f"{head} Services"
         yield _services(image.image.services)
-        yield from _ingress(handoff, image, head)
+        yield from _ingress(handoff, image, head, detail)
     yield f"{head} Verify"
     depth = len(head)
     page = f"[`{image.documents.page}`]({handoff.source.link(image.documents.page)})"
-    yield embedded(image.documents, handoff.source, depth) if with_pages else f"See {page}."
+    yield embedded(image.documents, handoff.source, depth) if detail.pages else f"See {page}."
     yield from _files(handoff, image)
     yield f"{head} Checked already"
-    yield _checks(image)
+    yield _checks(image, detail)
 
 
 def _facts(image: Handed) -> str:
@@ -110,7 +169,9 @@ def _facts(image: Handed) -> str:
 
 
 def _access(image: Handed) -> str:
-    pulls = "\n".join(f"docker pull {p.pinned}" for p in image.places)
+    hosts = dict.fromkeys(p.repository.host for p in image.places)
+    lines = [f"docker login {h}  # where it is private" for h in hosts if not is_loopback(h)]
+    pulls = "\n".join([*lines, *(f"docker pull {p.pinned}" for p in image.places)])
     ports = [p.port for s in image.image.services for p in s.ports]
     words = [f"-p {_SSH_HERE}:{SSH_PORT}", *(f"-p {n}:{n}" for n in sorted(set(ports)))]
     run = (
@@ -119,7 +180,11 @@ def _access(image: Handed) -> str:
         f"  {image.places[0].pinned}"
     )
     ssh = f"ssh -p {_SSH_HERE} root@localhost"
-    return f"```sh\n{pulls}\n{run}\n{ssh}\ndocker logs {image.name}\n```"
+    end = f"docker logs {image.name}\ndocker rm -f {image.name}  # in the end"
+    text = f"```sh\n{pulls}\n{run}\n{ssh}\n{end}\n```"
+    if image.image.cuda is None:
+        return text
+    return f"{text}\n\nOn a machine with an NVIDIA GPU, start it with `--gpus all`."
 
 
 def _services(services: tuple[Service, ...]) -> str:
@@ -142,7 +207,7 @@ def _paths(service: Service, port: int) -> Iterator[str]:
         yield from (p for p in _V2_PATHS if p != service.health.path)
 
 
-def _ingress(handoff: Handoff, image: Handed, head: str) -> Iterator[str]:
+def _ingress(handoff: Handoff, image: Handed, head: str, detail: _Detail) -> Iterator[str]:
     services = image.image.services
     found = rules(image.name, handoff.version, services, handoff.domain)
     if not found:
@@ -151,7 +216,9 @@ def _ingress(handoff: Handoff, image: Handed, head: str) -> Iterator[str]:
     lines = ["| Host | To port | Speaks |", "|---|---|---|"]
     lines += [f"| `{r.host}` | {r.port} | {r.protocol} |" for r in found]
     yield "\n".join(lines)
-    yield _folded("For Kubernetes", f"```yaml\n{manifests(image.name, handoff.version, found)}```")
+    if detail.lists:
+        text = manifests(image.name, handoff.version, found)
+        yield _folded("For Kubernetes", f"```yaml\n{text}```")
     yield f"SSH (port {SSH_PORT}) goes through no ingress: `kubectl port-forward`, or a NodePort."
 
 
@@ -164,12 +231,14 @@ def _files(handoff: Handoff, image: Handed) -> Iterator[str]:
         yield "\n".join(["What is in it has pages of its own:", "", *links])
 
 
-def _checks(image: Handed) -> str:
+def _checks(image: Handed, detail: _Detail) -> str:
     passed = [c for c in image.smoke.checks if c.verdict == "passed"]
     skipped = [c for c in image.smoke.checks if c.verdict == "skipped"]
     rows = [f"- {c.name}{_why(c)}" for c in passed]
     rows += [f"- not for this image: {c.name}{_why(c)}" for c in skipped]
     text = f"{len(passed)} checks of this digest passed in real containers; none failed."
+    if not detail.lists:
+        return text
     listed = "\n".join(rows)
     return f"{text}\n\n{_folded('Which', listed)}"
 

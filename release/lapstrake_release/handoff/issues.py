@@ -12,7 +12,7 @@ from github.NamedUser import NamedUser
 
 from lapstrake.errors import UserError
 from lapstrake_release.github.client import GithubClient
-from lapstrake_release.handoff.body import body, title
+from lapstrake_release.handoff.body import MOST, body, title
 from lapstrake_release.handoff.facts import Handed, Handoff
 from lapstrake_release.handoff.marker import (
     Body,
@@ -136,7 +136,7 @@ def _ensure(
     labels: Sequence[str],
     now: datetime,
 ) -> Result:
-    ours, made = body(handoff, images), []
+    made: list[str] = []
 
     def marker(old: Marker | None) -> Marker:
         return Marker(
@@ -157,7 +157,7 @@ def _ensure(
             _close_twins(found[1:], found[0].issue.number)
             return found[0].issue
         made.append(about)
-        text = write_body(marker(None), ours, Body(None))
+        text = _text(handoff, images, marker(None), Body(None))
         wanted = list(dict.fromkeys([LABEL, *labels]))
         return client.repository.create_issue(title(handoff, about), body=text, labels=wanted)
 
@@ -167,8 +167,14 @@ def _ensure(
         return Result(about, "opened", issue.number, issue.html_url)
     old = read_body(issue.body)
     new = marker(old.marker)
-    state = _update(client, issue, old, write_body(new, ours, old), new)
+    state = _update(client, issue, old, _text(handoff, images, new, old), new)
     return Result(about, state, issue.number, issue.html_url)
+
+
+def _text(handoff: Handoff, images: Sequence[Handed], new: Marker, old: Body) -> str:
+    """What the issue says, with people's words: these stay, and make ours the shorter."""
+    taken = len(write_body(new, "", old))
+    return write_body(new, body(handoff, images, MOST - taken), old)
 
 
 def _update(client: GithubClient, issue: Issue, old: Body, text: str, new: Marker) -> State:
