@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +158,13 @@ async def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, text: str,
 async def test_examples_need_not_be_checked(tmp_path: Path) -> None:
     model = await loaded(tmp_path, REGRESSION.replace("VERIFICATION", VERIFICATION), verify=False)
     assert await answer(model, ["area"], width=[1.0], hull=["wide"]) == {"area": [3.0]}
+
+
+def test_a_process_ends_though_a_thread_that_started_java_has_ended_before() -> None:
+    """As the server's workers do: to Java, such a thread is one to be waited for."""
+    program = (
+        "import threading, lapstrake_pmml.model as m\n"
+        "thread = threading.Thread(target=m._backend)\n"
+        "thread.start(); thread.join()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jpmml_evaluator
 import jpype
+import jpype.config
 import numpy as np
 import pandas as pd
 from jpmml_evaluator.jpype import JPypeBackend
@@ -80,11 +81,14 @@ class PmmlModel(TensorModel):
 def _backend() -> JPypeBackend:
     """The JVM of this process, which is started for the first model.
 
-    With -Xrs it leaves signals to Python: to a JVM, SIGTERM would mean its own end at once.
+    With -Xrs it leaves signals to Python: to a JVM, SIGTERM would mean its own end at once. Python
+    doesn't wait for it when it ends: there are Java threads that never do, so that a worker of the
+    server would have to be killed.
     """
     with _starting:
         if not jpype.isJVMStarted():
             # the package has no other way to add an option
+            jpype.config.destroy_jvm = False
             classpath = jpmml_evaluator._classpath([])
             jpype.startJVM("-Xrs", classpath=classpath)
         return JPypeBackend()
