@@ -1,9 +1,9 @@
 """Scans: what scanners say is read in full or not at all, judged, and kept beside images.
 
 trivy and grype are not to be had from a package here. Reports are written as their sources say
-(trivy pkg/types/report.go, grype grype/presenter/models; that of grype was compared with what its
-0.90.0 says of a bill of ours); where one has to run, a program in its place answers with such a
-report.
+(trivy pkg/types/report.go, grype grype/presenter/models), and were compared with what trivy 0.65.0
+and grype 0.90.0 say of a bill of ours; where one has to run, a program in its place answers with
+such a report.
 """
 
 from __future__ import annotations
@@ -367,6 +367,11 @@ def test_a_version_is_scanned_again_without_its_dist(family: Family, tmp_path: P
     ("log", "code", "said"),
     [
         ("WARN Ignore the OS package as no OS is detected.", 0, "leaves its packages out"),
+        (
+            'WARN This OS version is not on the EOL list family="debian" version=""',
+            0,
+            "packages out",
+        ),
         ("FATAL no database", 1, "trivy can"),
     ],
 )

@@ -18,6 +18,7 @@ from lapstrake.definition.qa import QaSpec, SignSpec
 from lapstrake.errors import UserError
 from lapstrake_release import gates
 from lapstrake_release.beside.referrers import Referrers
+from lapstrake_release.sign import github
 from lapstrake_release.sign.signing import find_signer
 from support.handed import VERSION, Family, handed
 from support.registry import serve_registry
@@ -138,7 +139,18 @@ def test_a_gate_without_settings_or_key_is_shut(family: Family) -> None:
             gates.unmet(["signature"], client, [image], rules)
 
 
-@pytest.mark.parametrize(("code", "met"), [(0, True), (1, False)])
+# What gh 2.65 says of one that it has verified, in short.
+VERIFIED = "echo '[{\"verificationResult\": {}}]'"
+
+
+def gh_that(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+    """A program in the place of `gh`: what that verifies is on GitHub alone."""
+    program = folder / "gh"
+    program.write_text(f"#!/bin/sh\n{says}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.mark.parametrize(
     ("identity", "words"),
     [
@@ -153,21 +165,44 @@ def test_what_github_is_asked_for(
     family: Family,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    code: int,
-    met: bool,
     identity: str,
     words: str,
 ) -> None:
-    """A program stands in for `gh`: what it verifies is on GitHub alone."""
-    program = tmp_path / "gh"
-    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit {code}\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    gh_that(tmp_path, monkeypatch, f'echo "$@" >> {tmp_path}/asked\n{VERIFIED}')
     spec = SignSpec(by="github", identity=identity)
     rules = gates.Rules(QaSpec(signatures=spec), family.root, date(2026, 1, 1))
     image = gates.Image("srv", family.digests["srv"])
     with Referrers(family.repository) as client:
-        found = gates.unmet(["signature"], client, [image], rules)
-    assert (not found) == met
+        assert not gates.unmet(["signature"], client, [image], rules)
+        gh_that(tmp_path, monkeypatch, "exit 1")
+        (problem,) = gates.unmet(["signature"], client, [image], rules)
+    assert problem.message.startswith("srv (")
     place = f"oci://{family.repository}@{image.digest}"
-    assert (tmp_path / "asked").read_text() == f"attestation verify {place} {words}\n"
+    assert (tmp_path / "asked").read_text() == f"attestation verify {place} {words} --format json\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "wrong"),
+    [
+        (VERIFIED, ""),
+        # all that there are are of another kind: gh before 2.67 ends well
+        ("exit 0", "has no attestation of"),
+        ("echo '[]'", "has no attestation of"),
+        ("echo 'Error: no attestations found for digest' >&2; exit 1", "has no attestation of"),
+        ("echo 'Error: verifying with issuer \"sigstore.dev\"' >&2; exit 1", "has no attestation"),
+        ("echo 'Error: failed to fetch remote image' >&2; exit 1", "can't be verified by gh"),
+    ],
+)
+def test_what_gh_says_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, wrong: str
+) -> None:
+    gh_that(tmp_path, monkeypatch, says)
+    spec = SignSpec(by="github", identity="octo/fam")
+    found = github.verify("ghcr.io/x/fam@sha256:0", spec)
+    assert (found is None) if not wrong else (found is not None and wrong in found.message)
+
+
+def test_gh_without_a_login_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gh_that(tmp_path, monkeypatch, "echo 'please run:  gh auth login' >&2\nexit 4")
+    with pytest.raises(UserError, match="isn't logged in"):
+        github.verify("ghcr.io/x/fam@sha256:0", SignSpec(by="github", identity="octo/fam"))

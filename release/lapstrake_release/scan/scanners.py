@@ -20,7 +20,12 @@ _HOMES = {
 }
 
 # What they say on the way where they leave all packages of the system out
-_BLIND = ("no os is detected", "unable to determine the os distribution", "unsupported os")
+_BLIND = (
+    "no os is detected",
+    "unable to determine the os distribution",
+    "unsupported os",
+    "is not on the eol list",
+)
 
 
 def choose(wanted: str = "auto") -> Name:
