@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from lapstrake.fetch.wheels import fetch_wheels
 from lapstrake.lock.model import Wheel
 from lapstrake.store.store import Store
 from support.tiny import Answer, Request, Served, serve, serving, sha256, wheel
+from support.tls import authority, server_side
 
 
 def locked(path: Path) -> Wheel:
@@ -195,28 +195,8 @@ def simple(folder: Path) -> Answer:
 @contextlib.contextmanager
 def tls(folder: Path, certificate: Path, key: Path) -> Iterator[Served]:
     """A simple index of a folder behind a certificate of its own."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with serve(simple(folder), context) as server:
+    with serve(simple(folder), server_side(certificate, key)) as server:
         yield server
-
-
-def authority(folder: Path) -> tuple[Path, Path, Path]:
-    """Certificates of a company's own: the authority's, the server's, the server's key."""
-    config = folder / "openssl.cnf"
-    config.write_text(
-        "[req]\ndistinguished_name = dn\n[dn]\n"
-        "[ca]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = keyCertSign\n"
-        "[leaf]\nbasicConstraints = CA:FALSE\nsubjectAltName = IP:127.0.0.1\n"
-        "extendedKeyUsage = serverAuth\n"
-    )
-    new = f"req -x509 -config {config} -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    ca, ca_key, leaf, key = (folder / n for n in ("ca.pem", "ca.key", "leaf.pem", "leaf.key"))
-    own = ("-extensions", "ca", "-subj", "/CN=company", "-keyout", ca_key, "-out", ca)
-    process.run(["openssl", *new.split(), *own])
-    signed = ("-extensions", "leaf", "-subj", "/CN=server", "-CA", ca, "-CAkey", ca_key)
-    process.run(["openssl", *new.split(), *signed, "-keyout", key, "-out", leaf])
-    return ca, leaf, key
 
 
 def test_the_certificate_that_pip_was_told(

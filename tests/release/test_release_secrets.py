@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from support.fault_proxy import Fault
+from support.processes import Watch
 from support.releases import VERSION, Released
 from support.targets import LOGIN, Targets
 
@@ -36,32 +35,6 @@ def forms() -> Iterator[bytes]:
 def check_silent(data: bytes, where: str) -> None:
     for secret in forms():
         assert secret not in data, f"{secret!r} in {where}"
-
-
-class Watch:
-    """Reads every process's arguments as long as it lasts."""
-
-    def __init__(self) -> None:
-        self.seen: set[bytes] = set()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._end.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(path.read_bytes())
-                except OSError:
-                    continue
-            time.sleep(0.005)
 
 
 def released_with(

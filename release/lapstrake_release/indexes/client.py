@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,11 +17,13 @@ from lapstrake.errors import UserError
 from lapstrake.fetch.http import client, stall
 from lapstrake.fetch.patience import PASSING, Passing, Patience, unreachable
 from lapstrake.skopeo import is_loopback
-from lapstrake_release.indexes.model import Index, variables
+from lapstrake_release.indexes.model import TOKEN_USER, Index, variables
+from lapstrake_release.indexes.trusted import Exchange
 
 T = TypeVar("T")
 
 _REDIRECTS = 3
+_REFUSED = frozenset({401, 403})
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
 
@@ -45,7 +48,12 @@ class IndexClient:
         self.index = index
         self._patience = Patience(pause, self._unreachable)
         self._welcome = False
-        self._http = _loopback_client() if is_loopback(_host(index.simple)) else client()
+        hosts = (_host(index.simple), _host(index.upload))
+        self._http = _loopback_client() if all(map(is_loopback, hosts)) else client()
+        self._exchange = (
+            Exchange(self._http, index, index.identity, pause) if index.identity else None
+        )
+        self._token = ""
 
     def __enter__(self) -> Self:
         return self
@@ -56,12 +64,14 @@ class IndexClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._patience.end()
+        self.end()
         self._http.close()
 
     def end(self) -> None:
         """Let who waits in another thread give up."""
         self._patience.end()
+        if self._exchange is not None:
+            self._exchange.end()
 
     def files(self, project: str) -> dict[str, There]:
         """The files of a project by name; none where the index has no such project."""
@@ -98,23 +108,23 @@ class IndexClient:
 
         return self._patiently(ask)
 
-    def check_upload(self) -> None:
+    def check_upload(self, *, announced: bool = False) -> None:
         """See that an upload would be let in: one without a file is refused for that alone.
+
+        Args:
+            announced: a token got by trusted publishing would make a project that the index
+                doesn't have yet. None is asked for; that the job can prove itself is enough.
 
         Raises:
             UserError: the index can't be reached, or refuses the login.
         """
 
         def ask() -> None:
-            form = {":action": "file_upload", "protocol_version": "1"}
-            answer = self._http.post(
-                self.index.upload, data=form, auth=self._auth(), follow_redirects=False
-            )
+            if announced and self._wants_proof():
+                return
+            answer = self._admitted(self._post_nothing)
             if answer.status_code in PASSING:
                 raise Passing.answered(answer)
-            if self.index.trusted and answer.status_code in {401, 403}:
-                # twine gets the login when it uploads
-                return
             self._check_login(answer)
             # what takes uploads complains of the form
             if answer.status_code in {404, 405, 410} or not answer.is_client_error:
@@ -126,12 +136,44 @@ class IndexClient:
 
         self._patiently(ask)
 
+    def for_upload(self) -> Index:
+        """The index with a login: its own, or a token as young as can be (they don't last).
+
+        Raises:
+            UserError: as `check_upload` does.
+        """
+        if self._exchange is None:
+            return self.index
+        self._token = ""
+        self.check_upload()
+        return replace(self.index, user=TOKEN_USER, password=self._token, identity=None)
+
+    def _post_nothing(self, auth: httpx.Auth) -> httpx.Response:
+        form = {":action": "file_upload", "protocol_version": "1"}
+        return self._http.post(self.index.upload, data=form, auth=auth, follow_redirects=False)
+
+    def _wants_proof(self) -> bool:
+        """Whether an upload needs a proof of identity, which can be had."""
+        if self._exchange is None or self._token:
+            return False
+        answer = self._post_nothing(httpx.Auth())
+        return answer.status_code in _REFUSED and bool(self._exchange.proof())
+
+    def _admitted(self, ask: Callable[[httpx.Auth], httpx.Response]) -> httpx.Response:
+        """An answer; where none is given without a login, one is got for it."""
+        answer = ask(self._auth())
+        if answer.status_code in _REFUSED and self._exchange is not None:
+            # also where there was a token before: it may have expired
+            self._token = self._exchange.token()
+            return ask(self._auth()) if self._token else answer
+        return answer
+
     def _get(self, url: str, headers: dict[str, str]) -> httpx.Response | None:
         """What lies there; None for nothing. The login goes to the index's own host alone."""
         for _ in range(_REDIRECTS):
+            ask = functools.partial(self._ask, url, headers)
             own = _origin(url) == _origin(self.index.simple)
-            auth = self._auth() if own else httpx.Auth()
-            answer = self._http.get(url, headers=headers, auth=auth, follow_redirects=False)
+            answer = self._admitted(ask) if own else ask(httpx.Auth())
             if answer.status_code in PASSING:
                 raise Passing.answered(answer)
             self._check_login(answer)
@@ -147,15 +189,24 @@ class IndexClient:
             raise UserError(f"{self.index.name} answers HTTP {answer.status_code} for {url}")
         return answer
 
+    def _ask(self, url: str, headers: dict[str, str], auth: httpx.Auth) -> httpx.Response:
+        return self._http.get(url, headers=headers, auth=auth, follow_redirects=False)
+
     def _auth(self) -> httpx.Auth:
-        login = self.index.login
+        login = (TOKEN_USER, self._token) if self._token else self.index.login
         return httpx.BasicAuth(*login) if login else httpx.Auth()
 
     def _check_login(self, answer: httpx.Response) -> None:
-        if answer.status_code not in {401, 403}:
+        if answer.status_code not in _REFUSED:
             self._welcome = True
             return
-        if self._welcome:
+        if self._token:
+            raise UserError(
+                f"{self.index.name} refuses the token that it gave this job "
+                f"(HTTP {answer.status_code})",
+                "see there which projects this repository is a trusted publisher of",
+            )
+        if self._welcome and self._exchange is None:
             # the same login was good before: whatever keeps them may be restarting
             raise Passing.answered(answer)
         if self.index.login is not None:

@@ -10,11 +10,20 @@ from urllib.parse import urlsplit
 
 from lapstrake.definition.models import IndexSpec
 from lapstrake.errors import UserError
+from lapstrake.skopeo import is_loopback
 
-# What GitHub Actions sets where a job may ask for an identity: twine changes it for a token.
+# What GitHub Actions sets where a job may ask for proofs of its identity.
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 
-_TOKEN_USER = "__token__"  # noqa: S105
+TOKEN_USER = "__token__"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where a job gets proofs of what it is, and the token that lets it ask."""
+
+    url: str
+    bearer: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Index:
         name: what settings and messages call it.
         upload: where twine uploads to; `simple` where it can be read, ending in a slash.
         user, password: the login; empty where there is none.
-        trusted: whether twine gets a token for the job's own identity instead.
+        identity: what may be changed for a token where there is no login.
     """
 
     name: str
@@ -33,7 +42,7 @@ class Index:
     simple: str
     user: str = ""
     password: str = field(default="", repr=False)
-    trusted: bool = False
+    identity: Identity | None = None
 
     @property
     def login(self) -> tuple[str, str] | None:
@@ -60,7 +69,8 @@ def find_index(spec: IndexSpec, env: Mapping[str, str] = os.environ, *, alone: b
     """The index of a setting, with its login.
 
     The login is that of `TWINE_<NAME>_PASSWORD`, then (where it is the only index: else one would
-    learn the login of another) twine's own variables, then ~/.pypirc.
+    learn the login of another) twine's own variables, then ~/.pypirc. Without one, a job on GitHub
+    that may prove its identity does that where the index wants a login.
 
     Args:
         spec: what lapstrake.yaml says of it.
@@ -77,17 +87,25 @@ def find_index(spec: IndexSpec, env: Mapping[str, str] = os.environ, *, alone: b
         names.append(("TWINE_USERNAME", "TWINE_PASSWORD"))
     for user, password in names:
         if env.get(password):
-            return _index(spec, upload, env.get(user) or _TOKEN_USER, env[password])
+            return _index(spec, upload, env.get(user) or TOKEN_USER, env[password])
     if known.get("password"):
-        return _index(spec, upload, known.get("username") or _TOKEN_USER, known["password"])
-    return _index(spec, upload, "", "", trusted=all(env.get(n) for n in _OIDC))
+        return _index(spec, upload, known.get("username") or TOKEN_USER, known["password"])
+    return _index(spec, upload, "", "", _identity(upload, env))
 
 
 def _index(
-    spec: IndexSpec, upload: str, user: str, password: str, *, trusted: bool = False
+    spec: IndexSpec, upload: str, user: str, password: str, identity: Identity | None = None
 ) -> Index:
     simple = spec.simple or _simple_beside(upload)
-    return Index(spec.name, upload, f"{simple.rstrip('/')}/", user, password, trusted)
+    return Index(spec.name, upload, f"{simple.rstrip('/')}/", user, password, identity)
+
+
+def _identity(upload: str, env: Mapping[str, str]) -> Identity | None:
+    """The identity of this job; none for an index whose certificate nobody would check."""
+    parts = urlsplit(upload)
+    url, bearer = (env.get(n, "") for n in _OIDC)
+    checked = parts.scheme == "https" and not is_loopback(parts.netloc)
+    return Identity(url, bearer) if url and bearer and checked else None
 
 
 def _simple_beside(upload: str) -> str:

@@ -50,6 +50,10 @@ def need_twine() -> None:
 def twine_upload(index: Index, files: Sequence[Path]) -> None:
     """Upload files, one after the other; what came before one that fails stays there.
 
+    Args:
+        index: with the login, if it wants one.
+        files: which.
+
     Raises:
         UserError: the index refuses one, or the connection is lost.
     """
@@ -83,7 +87,7 @@ def _environment(index: Index) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("TWINE_")}
     if index.login is not None:
         env["TWINE_USERNAME"], env["TWINE_PASSWORD"] = index.login
-    elif not index.trusted:
+    else:
         # twine sends none without a login, also to an index that wants none
         env["TWINE_USERNAME"] = env["TWINE_PASSWORD"] = _ANYONE
     if found := certificates():

@@ -113,11 +113,16 @@ def _check_registry(repository: Repository) -> None:
 def _check_index(index: Index, projects: Iterable[Project]) -> None:
     problems = Problems()
     with IndexClient(index) as client:
-        client.check_upload()
+        client.check_upload(announced=_is_announced(client, projects))
         for project in projects:
             with problems.collected():
                 check_spelling(client, project.name, {project.title, project.stem})
     problems.check()
+
+
+def _is_announced(client: IndexClient, projects: Iterable[Project]) -> bool:
+    """Whether trusted publishing would make a project, by its pending publisher."""
+    return client.index.identity is not None and not all(client.files(p.name) for p in projects)
 
 
 def check_names(job: Job, images: list[Names]) -> dict[Place, Verdict]:

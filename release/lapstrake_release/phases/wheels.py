@@ -42,8 +42,9 @@ def _upload(job: Job, index: Index, client: IndexClient) -> None:
     """
     failures = 0
     while missing := lacking(client, job.files):
+        ready = client.for_upload()
         try:
-            twine_upload(index, [f.path for f in missing])
+            twine_upload(ready, [f.path for f in missing])
         except process.Stopped:
             raise
         except UserError:
