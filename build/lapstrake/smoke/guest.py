@@ -68,7 +68,13 @@ class Guest:
         """The published number of a port inside; `Failed` where the container has ended."""
         if not self.alive:
             raise Failed("a running container", self.how_it_ended)
-        return self._started.get_exposed_port(inside)
+        if not self._started.get_docker_client().get_connection_mode().use_mapped_port:
+            return inside
+        # of the same look at it as `alive`: a container that ends after it has no ports any more
+        published = self.container.ports.get(f"{inside}/tcp")
+        if not published:
+            raise Failed(f"port {inside} to be published", "it isn't")
+        return int(published[0]["HostPort"])
 
     def exec(self, *command: str, user: str = "") -> Said:
         """Run a command in the container; `Failed` where the container has ended."""
