@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from image_maker import Maker, service
 
@@ -16,6 +18,8 @@ from lapstrake.dist import read_build
 from lapstrake.layers.kinds import FileEntry
 from lapstrake.plan.model import ImagePlan
 from lapstrake.smoke.engine import Engine, Start
+from lapstrake.smoke.execute import execute
+from support.late import late_engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.network]
 
@@ -34,7 +38,8 @@ class Box:
         return str(self.container.logs().decode())
 
     def sh(self, script: str) -> str:
-        return str(self.container.exec_run(["sh", "-c", script]).output.decode())
+        said = execute(self.container.client, self.container.id, ["sh", "-c", script])
+        return (said.out + said.err).decode()
 
     def until(self, attempt: Callable[[], object]) -> None:
         end = time.monotonic() + 60
@@ -208,3 +213,18 @@ def test_the_engine_is_left_as_it_was(maker: Maker, start: Starter) -> None:
     after = {c.id for c in box.container.client.containers.list(all=True)}
     assert second not in after
     assert box.container.id in before & after
+
+
+def test_what_a_command_says_is_read_however_late_it_comes(maker: Maker, start: Starter) -> None:
+    box = start(maker.image([SLEEPER]))
+    with late_engine() as address, closing(docker.DockerClient(base_url=address)) as client:
+        script = "echo planks; echo ribs >&2; exit 3"
+        said = execute(client, box.container.id, ["sh", "-c", script])
+        assert (said.code, said.out, said.err) == (3, b"planks\n", b"ribs\n")
+        assert execute(client, box.container.id, ["id", "-un"], "games").text == "games\n"
+        assert execute(client, box.container.id, ["true"]).last == "nothing (exit 0)"
+        many = execute(client, box.container.id, ["seq", "100000"])
+        assert many.text.split() == [str(n) for n in range(1, 100_001)]
+        box.stop()
+        with pytest.raises(docker.errors.APIError):
+            execute(client, box.container.id, ["true"])

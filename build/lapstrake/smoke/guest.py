@@ -7,13 +7,13 @@ import re
 import shlex
 import tarfile
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lapstrake.smoke.checking import Failed
 from lapstrake.smoke.engine import Engine
+from lapstrake.smoke.execute import Said, execute
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -25,26 +25,6 @@ TAIL_LINES = 20
 _LOOK_SECONDS = 1.0
 
 _STATUS = re.compile(r"(\S+)\s+RUNNING\s+pid (\d+)")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command in the container said, and its exit code."""
-
-    code: int
-    out: bytes
-    err: bytes
-
-    @property
-    def text(self) -> str:
-        """Its standard output."""
-        return self.out.decode(errors="replace")
-
-    @property
-    def last(self) -> str:
-        """Its last words: of its errors, else of its output."""
-        lines = (self.err or self.out).decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"nothing (exit {self.code})"
 
 
 class Guest:
@@ -81,13 +61,11 @@ class Guest:
         from docker.errors import APIError
 
         try:
-            found: Any = self.container.exec_run(list(command), demux=True, user=user)
+            return execute(self.engine.client, str(self.container.id), command, user)
         except APIError as error:
             if self.alive:
                 raise
             raise Failed("a running container", self.how_it_ended) from error
-        code, (out, err) = found
-        return Said(int(code), out or b"", err or b"")
 
     def need(self, *command: str) -> str:
         """The output of a command that must succeed."""
