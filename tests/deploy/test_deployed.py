@@ -25,7 +25,7 @@ from lapstrake.guest.system import DATA_JSON, FETCH, SystemSpec, system_entries
 from lapstrake.lock.file import read_lock
 from lapstrake.lock.model import LOCK_NAME
 from lapstrake.plan.make import make_plan
-from lapstrake.smoke.engine import open_docker
+from lapstrake.smoke.engine import bridge_address, open_docker
 from support.registry import free_port, serve_registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.root]
@@ -55,7 +55,7 @@ def cutting_server() -> Iterator[str]:
 
     client = open_docker()
     (bridge,) = client.networks.list(names=["bridge"])
-    gateway = bridge.attrs["IPAM"]["Config"][0]["Gateway"]
+    gateway = bridge_address(bridge.attrs["IPAM"]["Config"][0])
     client.close()
     server = ThreadingHTTPServer((gateway, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

@@ -5,9 +5,9 @@ The docstrings and `Field` descriptions below are the reference that docs/refere
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lapstrake.definition.channels import DEFAULT, ChannelSpec, wrong_channels
 from lapstrake.definition.contents import CopySpec, FileSpec
@@ -95,6 +95,14 @@ class IndexSpec(Part):
     )
 
 
+def _index(value: object) -> object:
+    """A bare name is an index that twine knows."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+NamedIndex = Annotated[IndexSpec, BeforeValidator(_index, json_schema_input_type=str | IndexSpec)]
+
+
 class ReleasePython(Part):
     """Which Python projects are released as wheels and source archives."""
 
@@ -116,7 +124,7 @@ class ReleaseSpec(Part):
         description="where images go; the family's name is added. `{owner}` and `{name}` in it are "
         "those of the checkout's repository, so that a fork releases to places of its own",
     )
-    indexes: list[IndexSpec] = Field(
+    indexes: list[NamedIndex] = Field(
         default=[], description="where wheels go; a bare name is one that twine knows"
     )
     github: str | None = Field(
@@ -129,13 +137,6 @@ class ReleaseSpec(Part):
     files: list[RepositoryPath] = Field(
         default=[], description="more files and folders for the draft, such as deploy files"
     )
-
-    @field_validator("indexes", mode="before")
-    @classmethod
-    def _bare_names(cls, value: object) -> object:
-        if isinstance(value, list):
-            return [{"name": v} if isinstance(v, str) else v for v in value]
-        return value
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

@@ -7,6 +7,7 @@ was killed, by the next one. Images stay: the engine keeps their layers for the 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 import threading
@@ -308,9 +309,19 @@ def _shares_loopback(client: DockerClient) -> bool:
     with socket.socket() as probe:
         for config in configs:
             with contextlib.suppress(OSError):
-                probe.bind((config.get("Gateway", ""), 0))
+                probe.bind((bridge_address(config), 0))
                 return True
     return False
+
+
+def bridge_address(config: Mapping[str, str]) -> str:
+    """The engine's own address on a bridge.
+
+    Args:
+        config: one of the bridge's `IPAM.Config`; engines before 23 leave out the gateway of a
+            bridge that is new.
+    """
+    return config.get("Gateway") or str(ipaddress.ip_network(config["Subnet"])[1])
 
 
 def _words(error: Exception) -> str:
