@@ -11,9 +11,11 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lapstrake.errors import UserError
 from lapstrake.redact import redact
@@ -73,6 +75,16 @@ def need(program: str) -> str:
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
 _stopping = threading.Event()
+
+
+class Stoppable(Protocol):
+    """What waits for others, and can be told to wait no more."""
+
+    def stop(self) -> None:
+        """Give up; from any thread, and more than once."""
+
+
+_stoppable: weakref.WeakSet[Stoppable] = weakref.WeakSet()
 
 
 class Stopped(UserError):
@@ -195,11 +207,19 @@ def _default_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def also_stop(one: Stoppable) -> None:
+    """Have something stopped with all programs, as long as it lives."""
+    with _running_lock:
+        _stoppable.add(one)
+
+
 def stop_all() -> None:
     """End every program that is still running (their callers see `Stopped`)."""
     _stopping.set()
     with _running_lock:
-        children = list(_running)
+        children, others = list(_running), list(_stoppable)
+    for one in others:
+        one.stop()
     for child in children:
         _signal(child, signal.SIGTERM)
 

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.fetch.http import CONNECTIONS
 from lapstrake.fetch.patience import PASSING, Passing
@@ -172,6 +173,7 @@ class Downloader:
 
     def _attempt(self, url: str, transfer: _Transfer) -> None:
         """Ask for what is still missing, and take what comes."""
+        process.check_stopped()
         asked = {"Range": f"bytes={transfer.got}-"} if transfer.got else {}
         with self._client.stream("GET", url, headers=asked, auth=self._auth(url)) as response:
             if response.status_code == 416:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import httpx
 
 from lapstrake.errors import UserError
+from lapstrake.fetch.client import Client
 
 CONNECTIONS = 8
 
@@ -16,7 +17,7 @@ CONNECTIONS = 8
 _STALL = 30.0
 
 
-def client(env: Mapping[str, str] = os.environ, insecure: Iterable[str] = ()) -> httpx.Client:
+def client(env: Mapping[str, str] = os.environ, insecure: Iterable[str] = ()) -> Client:
     """A client for a few hosts and many files: keep-alive, eight connections.
 
     Args:
@@ -30,11 +31,23 @@ def client(env: Mapping[str, str] = os.environ, insecure: Iterable[str] = ()) ->
     mounts = {
         f"https://{host}": httpx.HTTPTransport(verify=unchecked, limits=limits) for host in insecure
     }
-    return httpx.Client(
+    return Client(
         verify=_context(env),
         mounts=mounts,
         limits=limits,
         timeout=httpx.Timeout(stall(env), pool=None),
+        follow_redirects=True,
+        headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
+    )
+
+
+def loopback_client() -> Client:
+    """For servers on loopback: no certificates are needed there, and no proxy leads there."""
+    return Client(
+        trust_env=False,
+        verify=False,
+        limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+        timeout=httpx.Timeout(stall(), pool=None),
         follow_redirects=True,
         headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
     )

@@ -73,6 +73,7 @@ class Patience:
 
     def rest(self, failures: int, error: Exception) -> None:
         """Wait before the next attempt; raise where there is to be none."""
+        self.check_ending()
         if failures >= _ATTEMPTS or _is_final(error):
             raise self._given_up(error) from error
         asked = error.after if isinstance(error, Passing) else None

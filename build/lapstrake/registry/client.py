@@ -13,7 +13,7 @@ from typing import BinaryIO, Self, TypeGuard, TypeVar
 import httpx
 
 from lapstrake.errors import UserError
-from lapstrake.fetch.http import CONNECTIONS, client, stall
+from lapstrake.fetch.http import client, loopback_client, stall
 from lapstrake.fetch.patience import PASSING, Passing, Patience, unreachable
 from lapstrake.registry.auth import RegistryAuth
 from lapstrake.registry.credentials import find_credentials
@@ -54,7 +54,7 @@ class RegistryClient:
         self.repository = repository
         self._patience = Patience(pause, self._unreachable)
         self._auth = RegistryAuth(repository.url, lambda: find_credentials(repository))
-        self._http = _loopback_client() if is_loopback(repository.host) else client()
+        self._http = loopback_client() if is_loopback(repository.host) else client()
 
     def __enter__(self) -> Self:
         return self
@@ -326,19 +326,6 @@ def sha256_of(data: bytes) -> str:
 def is_digest(value: object) -> TypeGuard[str]:
     """Whether a value is `sha256:…`."""
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
-
-
-def _loopback_client() -> httpx.Client:
-    """No certificates are needed there, and no proxy leads there."""
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.Client(
-        trust_env=False,
-        verify=False,  # noqa: S501 - as for skopeo: loopback needs no TLS at all
-        limits=limits,
-        timeout=httpx.Timeout(stall(), pool=None),
-        follow_redirects=True,
-        headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
-    )
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import httpx
 
 from lapstrake.errors import UserError
-from lapstrake.fetch.http import client, stall
+from lapstrake.fetch.http import client, loopback_client
 from lapstrake.fetch.patience import PASSING, Passing, Patience, unreachable
 from lapstrake.skopeo import is_loopback
 from lapstrake_release.indexes.model import TOKEN_USER, Index, variables
@@ -49,7 +49,7 @@ class IndexClient:
         self._patience = Patience(pause, self._unreachable)
         self._welcome = False
         hosts = (_host(index.simple), _host(index.upload))
-        self._http = _loopback_client() if all(map(is_loopback, hosts)) else client()
+        self._http = loopback_client() if all(map(is_loopback, hosts)) else client()
         self._exchange = (
             Exchange(self._http, index, index.identity, pause) if index.identity else None
         )
@@ -264,13 +264,3 @@ def _host(url: str) -> str:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
-
-
-def _loopback_client() -> httpx.Client:
-    """No proxy leads there."""
-    return httpx.Client(
-        trust_env=False,
-        verify=False,  # noqa: S501 - as for registries: loopback needs no TLS at all
-        timeout=httpx.Timeout(stall(), pool=None),
-        headers={"User-Agent": "lapstrake", "Accept-Encoding": "identity"},
-    )
