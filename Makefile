@@ -3,8 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test catalog bench lint format docs stop clean
 
-# How many tests run at once, and what else pytest is told: make test PYTEST_ARGS="-k wheels"
-JOBS ?= 2
+# How many tests run at once (one more than the usual two cores: a tenth of their time they wait for
+# servers and clocks), and what else pytest is told: make test PYTEST_ARGS="-k wheels"
+JOBS ?= 3
 PYTEST_ARGS ?=
 # Which images `make catalog` is about; by default all: make catalog CATALOG="torch triton"
 CATALOG ?=
