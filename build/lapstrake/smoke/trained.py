@@ -82,6 +82,8 @@ def train(guest: Guest, image: BuiltImage, root: Path | None) -> Trained:
         guest.put(folder, _SCRIPTS, owner)
     script = [f"mkdir -p {MODELS}"]
     script += [f"python3 {_SCRIPTS}/{owner}/model.py {MODELS} >&2" for owner in folders]
+    # libraries write some files for their owner alone; a volume's models are read by any user
+    script.append(f"chmod -R a+rX {MODELS}")
     said = guest.exec("sh", "-ec", "\n".join(script))
     if said.code != 0:
         lines = said.err.decode(errors="replace").splitlines()
