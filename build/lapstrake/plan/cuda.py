@@ -58,6 +58,8 @@ def files_layer(cuda: BuiltCuda) -> Files:
         _text("/etc/ld.so.conf.d/nvidia.conf", f"{_DRIVER}/lib\n{_DRIVER}/lib64\n"),
         _link("/usr/local/cuda", name),
         _text(f"{top}/version.json", json.dumps(about, indent=1) + "\n"),
+        # where nvcc of 13.2's wheels looks
+        _link(f"{top}/lib", "lib64"),
         _link(f"{top}/{_TARGET}/include", "../../include"),
         _link(f"{top}/{_TARGET}/lib", "../../lib64"),
         _link(f"/usr/local/cuda-{cuda.folder.partition('.')[0]}", name),
