@@ -6,7 +6,7 @@ import json
 
 from lapstrake.dist import BuiltImage
 from lapstrake.layers.kinds import PREFIX
-from lapstrake.smoke.checking import Failed, check
+from lapstrake.smoke.checking import Failed, Skipped, check
 from lapstrake.smoke.context import Context
 
 PYTHON = f"{PREFIX}/bin/python3"
@@ -34,6 +34,10 @@ sys.stdout.write("\\n" + json.dumps(problems))
 """
 
 
+# What a container's engine says of a program that isn't there.
+_NO_PROGRAM = (126, 127)
+
+
 def has_python(image: BuiltImage) -> bool:
     """Whether it has a Python environment."""
     return image.python is not None
@@ -44,6 +48,10 @@ def pip_check(ctx: Context) -> None:
     """Every package's requirements are met."""
     command = (PYTHON, "-m", "pip", "--disable-pip-version-check", "check")
     said = ctx.guest.exec(*command)
+    if said.last.endswith("No module named pip"):
+        said = ctx.guest.exec("uv", "pip", "check", "--quiet", "--python", PYTHON)
+        if said.code in _NO_PROGRAM:
+            raise Skipped("the image has neither pip nor uv")
     if said.code != 0:
         lines = "; ".join(said.text.split("\n")[:5]).strip("; ") or said.last
         raise Failed("`pip check` to find nothing", lines)
