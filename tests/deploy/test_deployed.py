@@ -129,16 +129,16 @@ def remove(image: Deployable) -> None:
     """What the files made in the engine: containers, volumes, networks, the image."""
     client = open_docker()
     ours = image.family
-    for container in client.containers.list(all=True):
+    for container in client.containers.list(all=True, ignore_removed=True):
         if ours in container.name or ours in str(container.attrs["Config"]["Image"]):
             container.remove(force=True, v=True)
     for kind in (client.volumes, client.networks):
         for thing in kind.list():
             if ours in thing.name:
                 thing.remove()
-    for found in client.images.list():
-        if any(ours in name for name in found.attrs["RepoDigests"] or ()):
-            client.images.remove(found.id, force=True)
+    for found in client.api.images():  # `images.list` asks for each, which may be gone by then
+        if any(ours in name for name in found["RepoDigests"] or ()):
+            client.images.remove(found["Id"], force=True)
     client.close()
 
 
@@ -167,7 +167,11 @@ def test_the_compose_file(deployed: Deployed, tmp_path: Path) -> None:
     try:
         assert deployed.get() == CONTENT
         client = open_docker()
-        (web,) = (c for c in client.containers.list() if deployed.image.family in c.name)
+        (web,) = (
+            c
+            for c in client.containers.list(ignore_removed=True)
+            if deployed.image.family in c.name
+        )
         end = time.monotonic() + 90
         while web.attrs["State"]["Health"]["Status"] != "healthy":
             assert time.monotonic() < end, web.attrs["State"]["Health"]

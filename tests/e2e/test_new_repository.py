@@ -35,12 +35,12 @@ class Author:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def run(self, *args: str, code: int = 0) -> str:
+    def run(self, *args: str, code: int = 0, typed: str = "") -> str:
         """Run `lapstrake ARGS`; what it answered and said."""
         done = subprocess.run(
             [sys.executable, "-m", "lapstrake", *args],
             cwd=self.root,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -153,6 +153,7 @@ def test_a_shell_and_an_ssh_login(author: Author) -> None:
     said = author.run("shell", "base", "--ssh", "-e", 'A=it\'s "so"', 'printf "<%s>" "$A"')
     assert '<it\'s "so">' in said
     author.run("shell", "base", "sh", "-c", "exit 7", code=7)
+    assert author.run("shell", "base", "cat", typed="what is\ntyped\n") == "what is\ntyped\n"
 
 
 def test_tools_of_others_accept_the_images(author: Author, tmp_path: Path) -> None:

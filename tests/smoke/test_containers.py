@@ -204,13 +204,13 @@ def test_another_user_and_no_main_service(maker: Maker, start: Starter) -> None:
 
 def test_the_engine_is_left_as_it_was(maker: Maker, start: Starter) -> None:
     box = start(maker.image([SLEEPER]))
-    before = {c.id for c in box.container.client.containers.list(all=True)}
+    before = {c.id for c in box.container.client.containers.list(all=True, ignore_removed=True)}
     with Engine() as engine:
         image_id = box.container.image.id
         assert engine.run(image_id, ["sh", "-c", "echo hi; exit 3"], "12345:0") == (3, "hi\n")
         second = engine.start(image_id, Start(command=("sleep", "600"))).get_container_id()
-        assert second in {c.id for c in engine.client.containers.list()}
-    after = {c.id for c in box.container.client.containers.list(all=True)}
+        assert second in {c.id for c in engine.client.containers.list(ignore_removed=True)}
+    after = {c.id for c in box.container.client.containers.list(all=True, ignore_removed=True)}
     assert second not in after
     assert box.container.id in before & after
 

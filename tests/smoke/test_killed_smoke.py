@@ -25,8 +25,11 @@ pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.network, pytest.
 
 def containers_of(client: DockerClient, pids: Iterable[int]) -> list[Container]:
     """What these processes made, running or not."""
-    filters = [{"label": f"{LABEL}={pid}"} for pid in pids]
-    return [c for f in filters for c in client.containers.list(all=True, filters=f)]
+    found: list[Container] = []
+    for pid in pids:
+        ours = {"label": f"{LABEL}={pid}"}
+        found += client.containers.list(all=True, filters=ours, ignore_removed=True)
+    return found
 
 
 def volumes_of(containers: Iterable[Container]) -> set[str]:
@@ -36,7 +39,7 @@ def volumes_of(containers: Iterable[Container]) -> set[str]:
 
 def names_of(client: DockerClient, family: str) -> list[str]:
     """All names of the family's images in the engine; those that they were pulled by, too."""
-    attrs = [i.attrs for i in client.images.list()]
+    attrs = client.api.images()  # `images.list` asks for each, which may be gone by then
     names = [n for a in attrs for n in (*(a["RepoTags"] or ()), *(a["RepoDigests"] or ()))]
     return [n for n in names if f"/{family}/" in n]
 

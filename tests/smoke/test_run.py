@@ -141,7 +141,8 @@ def test_an_interruption_leaves_no_container(maker: Maker) -> None:
     client = open_docker()
 
     def mine() -> list[str]:
-        found = client.containers.list(all=True, filters={"label": f"{LABEL}={child.pid}"})
+        ours = {"label": f"{LABEL}={child.pid}"}
+        found = client.containers.list(all=True, ignore_removed=True, filters=ours)
         return [str(c.id) for c in found]
 
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:

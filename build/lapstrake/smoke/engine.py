@@ -32,6 +32,7 @@ LABEL = "lapstrake.smoke"
 
 # An import of a large package in an image that was never read before takes its time.
 _ANSWER_SECONDS = 300
+_LOADS = 3
 
 _HINT = "start one (`systemctl start docker`), or point DOCKER_HOST at one; see `lapstrake doctor`"
 
@@ -140,10 +141,7 @@ class Engine:
         from docker.types import DeviceRequest
 
         every = [DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else None
-        container = self.client.containers.create(
-            image_id, command=list(command), user=user, labels=_labels(), device_requests=every
-        )
-        self._remember(container)
+        container = self._create(image_id, command, user=user, device_requests=every)
         try:
             try:
                 container.start()
@@ -155,6 +153,28 @@ class Engine:
             return code, container.logs().decode(errors="replace")
         finally:
             self.remove(container)
+
+    def create(self, image_id: str, command: Sequence[str], *, stdin_open: bool, tty: bool) -> str:
+        """Make a container, which a program of the engine's is to start; its id."""
+        return str(self._create(image_id, command, stdin_open=stdin_open, tty=tty).id)
+
+    def hold(self, image_id: str) -> None:
+        """Keep an image from being removed until `close`, by a container that never starts."""
+        from docker.errors import APIError, ImageNotFound
+
+        try:
+            self._create(image_id, ["true"])
+        except ImageNotFound:
+            raise
+        except APIError:
+            pass  # what is wrong with the image, a check says when it starts it
+
+    def _create(self, image_id: str, command: Sequence[str], **how: Any) -> Container:
+        container = self.client.containers.create(
+            image_id, command=list(command), labels=_labels(), **how
+        )
+        self._remember(container)
+        return container
 
     def remove(self, container: Container) -> None:
         """Remove a container at once, with its anonymous volumes."""
@@ -216,21 +236,31 @@ class Source:
     def load(self, image: BuiltImage) -> str:
         """The engine's id of the image, which is pulled where the engine lacks it.
 
+        It stays as long as our engine is open, whatever a `smoke --remove` beside us removes.
+
         Raises:
             UserError: the engine can't take it.
         """
+        from docker.errors import ImageNotFound
+
+        for _ in range(_LOADS):
+            # what was there a moment ago may be removed before a container holds it
+            with contextlib.suppress(ImageNotFound):
+                found = self._present(image) or self._fetch(image)
+                repository = f"localhost/{self._build.family}/{image.name}"
+                self._engine.name(found, repository, image.tags[0])
+                self._engine.hold(found)
+                return found
+        raise UserError(f"something removes {image.name} from the engine as soon as it is there")
+
+    def _fetch(self, image: BuiltImage) -> str:
         from docker.errors import DockerException
 
-        found = self._present(image)
-        if found is None:
-            reference = f"{self._address}/{self._build.family}/{image.name}@{image.digest}"
-            try:
-                found = self._pull(reference)
-            except (DockerException, UserError) as error:
-                found = self._copy(reference, image, error)
-        repository = f"localhost/{self._build.family}/{image.name}"
-        self._engine.name(found, repository, image.tags[0])
-        return found
+        reference = f"{self._address}/{self._build.family}/{image.name}@{image.digest}"
+        try:
+            return self._pull(reference)
+        except (DockerException, UserError) as error:
+            return self._copy(reference, image, error)
 
     def _present(self, image: BuiltImage) -> str | None:
         """An engine knows an image by its config, or (containerd's store) by its manifest."""

@@ -26,11 +26,13 @@ def open_shell(dist: Path, name: str, command: tuple[str, ...]) -> int:
     """
     client = process.need("docker")
     with Engine() as engine:
-        image_id = _loaded(engine, dist, name)
-    terminal = ["--interactive", "--tty"] if process.on_terminal() else ["--interactive"]
-    return process.interactive(
-        [client, "run", "--rm", *terminal, image_id, *(command or ("bash",))]
-    )
+        container = engine.create(
+            _loaded(engine, dist, name),
+            command or ("bash",),
+            stdin_open=True,
+            tty=process.on_terminal(),
+        )
+        return process.interactive([client, "start", "--attach", "--interactive", container])
 
 
 def open_ssh(
