@@ -71,6 +71,28 @@ def test_all_problems_of_all_files_at_once(write: Write) -> None:
         ),
         ("extends: base\nfiles: [{from: gone, to: /x}]", "2: there is no images/i/gone"),
         (
+            "extends: base\nfiles: [{to: /x}]",
+            "2: files[0]: what is put into the image comes either `from` the repository or is a"
+            " `link`",
+        ),
+        (
+            "extends: base\nfiles: [{from: x, link: y, to: /x}]",
+            "2: files[0]: what is put into the image comes either `from` the repository or is a"
+            " `link`",
+        ),
+        (
+            "extends: base\nfiles: [{link: y, to: /x, mode: 755}]",
+            "2: files[0]: a symbolic link has no mode",
+        ),
+        (
+            "extends: base\nfiles: [{link: y, to: /x/}]",
+            "2: files[0]: `to` is the link itself, and so has no / at its end",
+        ),
+        (
+            "extends: base\nfiles: [{link: '', to: /x}]",
+            "2: files[0].link: '' is nothing that a symbolic link can say",
+        ),
+        (
             "extends: base\npython: {requirements: ['a ==']}",
             "2: python.requirements[0]: 'a ==' is no requirement",
         ),

@@ -42,6 +42,26 @@ def test_as_many_at_once_as_allowed() -> None:
     run_tasks([Task(k, lambda: both.wait() and None, frozenset()) for k in "ab"], 2)
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_what_runs_outside_takes_no_place_of_what_runs_here(outside: bool) -> None:
+    both = threading.Barrier(2, timeout=30)
+    alone = threading.Lock()
+
+    def work(key: str) -> None:
+        if key != "other":  # two of one kind at once would find it held
+            assert alone.acquire(blocking=False)
+        if key in {"first", "other"}:
+            both.wait()
+        if key != "other":
+            alone.release()
+
+    def task(key: str, *, outside: bool) -> Task:
+        return Task(key, lambda: work(key), frozenset(), 0, outside)
+
+    same = [task(key, outside=outside) for key in ("first", "second", "third")]
+    run_tasks([*same, task("other", outside=not outside)], 1)
+
+
 def test_a_failure_ends_the_others_and_is_raised() -> None:
     seen = Recorder()
     stopped = threading.Event()

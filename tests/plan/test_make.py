@@ -8,7 +8,7 @@ import pytest
 from locks import CLOSURES, FAMILY, WHEELS, deb, lock, repo_of, resolution, source, wheel
 
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import Bootstrap, BuiltWheel, Copy, Files, Run, Wheels
+from lapstrake.layers.kinds import Bootstrap, BuiltWheel, Copy, FileEntry, Files, Run, Wheels
 from lapstrake.lock.model import Lock
 from lapstrake.plan.make import make_plan
 from lapstrake.plan.model import Plan
@@ -131,6 +131,29 @@ def test_apt_of_two_runtimes_becomes_one_layer_of_the_full_image(write: Write) -
     assert [d.name for d in whole.debs] == ["common", "liba", "libb"]
 
 
+def test_packages_are_installed_as_if_there_were_no_python_below(write: Write) -> None:
+    def ids(slim: str, bump: str) -> tuple[str, list[str]]:
+        files = FAMILY | {
+            "images/slim/image.yaml": FAMILY["images/slim/image.yaml"] + slim,
+            "images/slim/conf": "1",
+            "runtimes/b/runtime.yaml": "apt: [libx]\npython: {requirements: [bb]}\n",
+        }
+        wheels = [w if w.name != "server" else wheel("server", bump) for w in WHEELS]
+        locked = lock(apt={"b": [deb("libx")]}, family=resolution(wheels, CLOSURES))
+        [found] = [x for x in plan_of(write(files), locked).image("b").layers if isinstance(x, Run)]
+        return found.id, [x.title for x in found.below]
+
+    one, below = ids("", "1.0")
+    assert below == ["bookworm, 2 packages"]
+    assert ids("", "2.0")[0] == one
+    inside = "files: [{from: conf, to: /opt/venv/conf}]\n"
+    assert ids(inside, "1.0")[0] == one
+    # what may tell apt or a package's script something
+    other, below = ids("files: [{from: conf, to: /etc/apt/apt.conf.d/9conf}]\n", "1.0")
+    assert other != one
+    assert below == ["bookworm, 2 packages", "files of slim"]
+
+
 def test_a_run_depends_on_what_lies_below_and_its_commands(write: Write) -> None:
     def runs(text: str, bump: str = "1.0") -> list[str]:
         files = FAMILY | {"runtimes/b/runtime.yaml": f"python: {{requirements: [bb]}}\n{text}"}
@@ -163,6 +186,19 @@ def test_files_are_hashed_with_mode_and_owner(write: Write) -> None:
     (root / "runtimes/b/src/tool").write_text("#!/bin/sh\n#\n")
     [other] = [x for x in plan_of(root).image("b").layers if x.title == "files of b"]
     assert other.id != layer.id
+
+
+def test_a_link_is_made_without_a_command(write: Write) -> None:
+    files = FAMILY | {
+        "runtimes/b/runtime.yaml": "python: {requirements: [bb]}\n"
+        "files: [{link: ../y, to: /srv/x, group: 7}]\n",
+    }
+    [layer] = [x for x in plan_of(write(files)).image("b").layers if x.title == "files of b"]
+    assert isinstance(layer, Files)
+    assert layer.entries == (FileEntry("/srv/x", 0o777, "symlink", 0, 7, target="../y"),)
+    files["runtimes/b/runtime.yaml"] = "files: [{link: ../y, to: /x}, {link: ../z, to: /x}]\n"
+    with pytest.raises(UserError, match=r"runtimes/b/runtime.yaml:1: /x comes from two places"):
+        plan_of(write(files), None, "b")
 
 
 def test_copy_out_of_an_image_of_the_family(write: Write) -> None:

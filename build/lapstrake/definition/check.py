@@ -88,6 +88,8 @@ def port_clashes(
 
 def _check_files(repo: Repository, image: ImageDef) -> Iterator[Problem]:
     for index, file in enumerate(image.spec.files):
+        if file.source is None:
+            continue
         path = repo.path(image, file.source)
         inside = path.resolve().is_relative_to(repo.root.resolve())
         if not inside:

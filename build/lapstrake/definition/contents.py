@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
-from lapstrake.definition.fields import FileMode, ImagePath, ImageReference, RepositoryPath
+from pydantic import Field, model_validator
+
+from lapstrake.definition.fields import (
+    FileMode,
+    ImagePath,
+    ImageReference,
+    LinkTarget,
+    RepositoryPath,
+)
 from lapstrake.definition.part import Part
 
 
@@ -25,10 +33,15 @@ class CopySpec(Part):
 
 
 class FileSpec(Part):
-    """A file or folder of the repository, put into the image."""
+    """A file or folder of the repository, or a symbolic link, put into the image."""
 
-    source: RepositoryPath = Field(
-        alias="from", description="below this file's folder, or `//` for the repository's top"
+    source: RepositoryPath | None = Field(
+        alias="from",
+        default=None,
+        description="below this file's folder, or `//` for the repository's top",
+    )
+    link: LinkTarget | None = Field(
+        default=None, description="instead of `from`: the path that a symbolic link has"
     )
     to: ImagePath = Field(description="where it goes")
     mode: FileMode | None = Field(
@@ -36,3 +49,16 @@ class FileSpec(Part):
     )
     owner: int = Field(default=0, ge=0, description="the numeric user that owns it")
     group: int = Field(default=0, ge=0, description="the numeric group that owns it")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.source is None) == (self.link is None):
+            msg = "what is put into the image comes either `from` the repository or is a `link`"
+            raise ValueError(msg)
+        if self.link is not None and self.mode is not None:
+            msg = "a symbolic link has no mode"
+            raise ValueError(msg)
+        if self.link is not None and self.to.endswith("/"):
+            msg = "`to` is the link itself, and so has no / at its end"
+            raise ValueError(msg)
+        return self

@@ -110,6 +110,7 @@ def byte_size(value: object) -> object:
 
 # Linux takes no longer name of a file or folder, in bytes.
 _LONGEST_NAME = 255
+_LONGEST_PATH = 4095
 
 
 def repository_path(value: str) -> str:
@@ -130,6 +131,14 @@ def image_path(value: str) -> str:
     path = PurePosixPath(value)
     if not path.is_absolute() or ".." in path.parts or "\0" in value:
         msg = f"{value!r} is no absolute path inside the image"
+        raise ValueError(msg)
+    return value
+
+
+def link_target(value: str) -> str:
+    """What a symbolic link in an image says: a path there, from the root or the link's folder."""
+    if not value or not value.isprintable() or len(value.encode()) > _LONGEST_PATH:
+        msg = f"{value[:40]!r} is nothing that a symbolic link can say"
         raise ValueError(msg)
     return value
 
@@ -214,6 +223,7 @@ ByteSize = Annotated[
 ]
 RepositoryPath = Annotated[str, AfterValidator(repository_path), _text("a path in the repository")]
 ImagePath = Annotated[str, AfterValidator(image_path), _text("an absolute path in the image")]
+LinkTarget = Annotated[str, AfterValidator(link_target), _text("a path in the image")]
 ImageReference = Annotated[str, AfterValidator(reference), _text("an image's reference")]
 RegistryPlace = Annotated[
     str, AfterValidator(registry_place), _text("a registry, as HOST[:PORT][/PATH]")

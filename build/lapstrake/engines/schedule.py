@@ -5,7 +5,7 @@ The first failure stops what hasn't begun; what runs is told through `process.st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -14,48 +14,53 @@ from lapstrake import process
 
 @dataclass(frozen=True)
 class Task:
-    """A step: it starts when all of `after` have ended; among the ready, the heaviest first."""
+    """A step: it starts when all of `after` have ended; among the ready, the heaviest first.
+
+    What is done by programs `outside` this process takes no place from what is done in it: Python
+    runs on one core at a time, and would leave the others idle.
+    """
 
     key: str
     work: Callable[[], None]
     after: frozenset[str]
     weight: int = 0
+    outside: bool = False
 
 
 def run_tasks(tasks: Iterable[Task], jobs: int) -> None:
-    """Run all tasks, at most `jobs` at a time.
+    """Run all tasks, at most `jobs` at a time of those in this process, and of those outside.
 
     Raises:
         BaseException: what the first task to fail raised, after the running ones have ended.
     """
     waiting = {t.key: t for t in tasks}
     done: set[str] = set()
-    running: dict[Future[None], str] = {}
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="layer") as pool:
+    running: dict[Future[None], Task] = {}
+    with ThreadPoolExecutor(max_workers=2 * jobs, thread_name_prefix="layer") as pool:
         try:
             while waiting or running:
-                _start_ready(pool, waiting, done, running, jobs)
+                for task in _startable(waiting, done, running.values(), jobs):
+                    del waiting[task.key]
+                    running[pool.submit(task.work)] = task
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     future.result()
-                    done.add(running.pop(future))
+                    done.add(running.pop(future).key)
         except BaseException:
             process.stop_all()
             raise
 
 
-def _start_ready(
-    pool: ThreadPoolExecutor,
-    waiting: dict[str, Task],
-    done: set[str],
-    running: dict[Future[None], str],
-    jobs: int,
-) -> None:
+def _startable(
+    waiting: Mapping[str, Task], done: set[str], running: Collection[Task], jobs: int
+) -> list[Task]:
     ready = [t for t in waiting.values() if t.after <= done]
     ready.sort(key=lambda t: (-t.weight, t.key))
-    for task in ready[: max(jobs - len(running), 0)]:
-        del waiting[task.key]
-        running[pool.submit(task.work)] = task.key
-    if waiting and not running:
+    found: list[Task] = []
+    for outside in (True, False):
+        free = jobs - sum(t.outside is outside for t in running)
+        found += [t for t in ready if t.outside is outside][:free]
+    if waiting and not running and not found:
         msg = f"tasks wait for each other: {', '.join(sorted(waiting))}"
         raise AssertionError(msg)
+    return found

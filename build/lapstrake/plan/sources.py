@@ -30,13 +30,20 @@ class SourceFiles:
         """
         found: dict[str, FileEntry] = {}
         for index, spec in enumerate(image.spec.files):
-            source = self.repo.path(image, spec.source)
-            for entry in self._read(spec, source, spec.to.rstrip("/") or "/"):
+            for entry in self._entries(image, spec):
                 if entry.path in found and found[entry.path] != entry:
                     where = f"{image.source.name}:{image.line('files', index)}"
                     raise UserError(f"{where}: {entry.path} comes from two places")
                 found[entry.path] = entry
         return tuple(found[p] for p in sorted(found))
+
+    def _entries(self, image: ImageDef, spec: FileSpec) -> Iterator[FileEntry]:
+        if spec.link is not None:
+            yield FileEntry(spec.to, 0o777, "symlink", spec.owner, spec.group, target=spec.link)
+        if spec.source is not None:
+            yield from self._read(
+                spec, self.repo.path(image, spec.source), spec.to.rstrip("/") or "/"
+            )
 
     def _read(self, spec: FileSpec, source: Path, to: str) -> Iterator[FileEntry]:
         mode = source.lstat().st_mode

@@ -32,7 +32,6 @@ from lapstrake.layers.kinds import (
 from lapstrake.lock.model import Deb, Lock, Resolution, Wheel
 from lapstrake.plan.cuda import built_cuda, files_layer, folder_version
 from lapstrake.plan.grouping import Group, fit_budget, group_wheels
-from lapstrake.plan.model import own_wheels
 from lapstrake.plan.sources import SourceFiles
 from lapstrake.plan.tags import upstream_version
 
@@ -104,8 +103,7 @@ class Stacks:
     def _layers(self, image: ImageDef, resolution: str) -> list[Layer]:
         layers = list(self._below(image, resolution))
         parts = self._parts(image)
-        # packages don't depend on the repository's projects, which change with every commit
-        layers += self._apt(parts, tuple(x for x in layers if not own_wheels(x)))
+        layers += self._apt(parts, tuple(x for x in layers if not _is_python(x)))
         layers += self._cuda(parts, resolution)
         layers += self._python(image, resolution, sum(map(_blobs, layers)))
         for part in parts:
@@ -331,6 +329,16 @@ class Stacks:
 def _others(parts: tuple[ImageDef, ...]) -> int:
     """How many layers the parts add above the wheels."""
     return sum(len(p.spec.copy_) + bool(p.spec.files) + bool(p.spec.run) for p in parts)
+
+
+def _is_python(layer: Layer) -> bool:
+    """Whether a layer lies in the virtual environment alone, where apt neither looks nor writes.
+
+    Packages are installed as if it weren't there: so another wheel below installs none anew.
+    """
+    if isinstance(layer, Files):
+        return all(entry.path.startswith(f"{PREFIX}/") for entry in layer.entries)
+    return isinstance(layer, Wheels)
 
 
 def _blobs(layer: Layer) -> int:

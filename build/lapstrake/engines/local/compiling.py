@@ -56,7 +56,8 @@ class Compiling:
             interpreter = layers[0].interpreter
             if interpreter is not None:
                 work = functools.partial(self._compile_plain, key, layers, interpreter)
-                yield Task(key, work, after | self._waits_for(interpreter, missing), _WEIGHT)
+                waits = after | self._waits_for(interpreter, missing)
+                yield Task(key, work, waits, _WEIGHT, outside=True)
 
     def of_layer(self, layer: Wheels, paths: Mapping[str, Path]) -> dict[str, Path]:
         """The compiled modules of a layer's wheels, which lie at `paths`; both by name.

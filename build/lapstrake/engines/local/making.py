@@ -89,8 +89,11 @@ class Making:
             after = {n.id for n in direct_needs(layer) if n.id in self.missing}
             after |= {debs_key(layer)} & packages
             after |= ready if isinstance(layer, Wheels) else set()
-            weight = _WEIGHTS[layer.kind] + _bytes_of(layer)
-            yield Task(layer.id, functools.partial(self._layer, layer), frozenset(after), weight)
+            kind = "run" if _builds(layer) else layer.kind
+            weight = _WEIGHTS[kind] + _bytes_of(layer)
+            work = functools.partial(self._layer, layer)
+            outside = isinstance(layer, Bootstrap | Run) or _builds(layer)
+            yield Task(layer.id, work, frozenset(after), weight, outside)
 
     def _layer(self, layer: Layer) -> None:
         """Build one layer, unless another process has done so while we waited for its lock."""
@@ -164,6 +167,11 @@ class Making:
             self.progress.advance(key, count)
 
         return tick
+
+
+def _builds(layer: Layer) -> bool:
+    """Whether wheels are built for it first, which takes longer than to write it."""
+    return isinstance(layer, Wheels) and any(isinstance(w, BuiltWheel) for w in layer.wheels)
 
 
 def _bytes_of(layer: Layer) -> int:
