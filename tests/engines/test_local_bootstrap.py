@@ -196,10 +196,15 @@ def test_a_set_that_lacks_something_is_an_error_with_apts_words(
 
 
 def test_what_is_no_package_is_named(debian: Debian, tmp_path: Path) -> None:
-    (tmp_path / "broken").write_bytes(b"no deb")
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"no deb")
     deb = debian.more[0]
-    with pytest.raises(UserError, match=f"{deb.name}.* is no Debian package"):
-        make_repository([deb], {deb.filename: tmp_path / "broken"}, tmp_path / "repository")
+    with pytest.raises(UserError, match=r"/broken has changed since it came into the cache"):
+        make_repository([deb], {deb.filename: broken}, tmp_path / "repository")
+    locked = deb.model_copy(update={"sha256": hashlib.sha256(b"no deb").hexdigest()})
+    with pytest.raises(UserError, match="broken is no Debian package") as raised:
+        make_repository([locked], {deb.filename: broken}, tmp_path / "other")
+    assert raised.value.details
 
 
 def test_this_machine_can_make_namespaces() -> None:

@@ -62,8 +62,15 @@ cp -r "$1/var/lib/dpkg" "$here/dpkg"
 find "$1" -maxdepth 1 -type l -printf '%f %l\\n' > "$here/dpkg/links"
 """
 
-_SETUP = """\
-set -eu
+# No image keeps host keys, and where there seem to be some, openssh-server makes none.
+_WITHOUT_KEYS = """\
+install -d -m 755 "$1/etc/ssh"
+for kind in dsa ecdsa ed25519 rsa; do
+    install -m 600 /dev/null "$1/etc/ssh/ssh_host_${kind}_key"
+done
+"""
+
+_WITHOUT_DOCS = """\
 install -m 644 "$(dirname "$0")/no-docs" "$1/etc/dpkg/dpkg.cfg.d/no-docs"
 """
 
@@ -112,10 +119,9 @@ def _options(layer: Bootstrap, work: Path) -> list[str]:
     options += [f"--architectures={_architecture(layer.debs)}"]
     if any(deb.name == "usr-is-merged" for deb in layer.debs):
         options += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
-    if not layer.docs:
-        options += [_hook("setup", work)]
     return [
         *options,
+        _hook("setup", work),
         _hook("customize", work),
         f"--include={','.join(sorted(deb.name for deb in layer.debs))}",
     ]
@@ -128,9 +134,14 @@ def _hook(name: str, work: Path) -> str:
 def _write_hooks(layer: Bootstrap, debs: Mapping[str, Path], work: Path) -> None:
     customize = _CUSTOMIZE if layer.docs else _CUSTOMIZE + _REMOVE_DOCS
     (work / "customize.sh").write_text(customize)
-    (work / "setup.sh").write_text(_SETUP)
+    (work / "setup.sh").write_text(_setup(layer))
     (work / "no-docs").write_text(_NO_DOCS)
     (work / "sources.list").write_text(_default_sources(layer.debs, debs))
+
+
+def _setup(layer: Bootstrap) -> str:
+    keys = any(deb.name == "openssh-server" for deb in layer.debs)
+    return "set -eu\n" + _WITHOUT_KEYS * keys + _WITHOUT_DOCS * (not layer.docs)
 
 
 def _architecture(debs: tuple[Deb, ...]) -> str:

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,9 @@ _JOBS = {
 
 _PR_SET_PDEATHSIG = 1
 
+# A report for each of a root's ten thousand files would cost more than their digests.
+_TICK_SECONDS = 0.05
+
 
 def main() -> None:
     """Do the one job, and answer."""
@@ -52,11 +56,26 @@ def main() -> None:
     try:
         job, arguments = _job(request["job"]), request["arguments"]
         with file_system_errors(Path("the cache")):
-            answer = job(arguments, lambda done: say({"tick": done}))
+            answer = job(arguments, _ticking(lambda done: say({"tick": done})))
         say({"result": answer})
     except UserError as error:
         details = list(error.details)
         say({"error": {"message": error.message, "hint": error.hint, "details": details}})
+
+
+def _ticking(say: Tick) -> Tick:
+    """Reports what was done since the last report, not more often than anybody can see."""
+    pending, last = 0, 0.0
+
+    def tick(done: int) -> None:
+        nonlocal pending, last
+        pending += done
+        now = time.monotonic()
+        if now - last >= _TICK_SECONDS:
+            say(pending)
+            pending, last = 0, now
+
+    return tick
 
 
 def _job(name: str) -> Job:

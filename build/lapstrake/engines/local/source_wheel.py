@@ -165,7 +165,7 @@ def _make_tools(root: Root, wheels: str, pip: str, work: Path) -> None:
     failure = "the image's Python can't make an environment to build in"
     root.run(["python3", "-m", "venv", "--without-pip", _TOOLS], env, failure)
     names = sorted(f"{wheels}/{path.name}" for path in (work / "wheels").iterdir())
-    args = [_PYTHON, f"{wheels}/{pip}/pip", "install", *_OFFLINE, *names]
+    args = [_PYTHON, f"{wheels}/{pip}/pip", "install", "--no-compile", *_OFFLINE, *names]
     root.run(args, env, "the build tools can't be installed")
 
 
