@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.figures import OWN, Figure, Goal
-from bench.own import OwnSide
+from bench.own import OwnSide, peak_over
 from bench.registry import serve
 from bench.setting import TOP, Setting, say, seconds
 from lapstrake.definition.load import load
@@ -59,10 +59,10 @@ def measure_catalog(setting: Setting) -> list[Figure]:
         side.push(TOP)
         stored = registry.size()
     apart = sum(i.size for i in read_build(side.out).images)
-    plan = _wheels_alone()
+    plan, noted = _wheels_alone(), work / "peak"
     whole, alone = [], []
     for _ in range(setting.times(3)):
-        whole.append(_timed(side.cache, lambda: side.build(TOP)))
+        whole.append(_timed(side.cache, lambda: side.build_noting_peak(TOP, noted)))
         alone.append(_timed(side.cache, lambda: _build(plan, side.cache)))
         say(f"catalog: {whole[-1]:.1f} s, {WHEELS_ALONE} {alone[-1]:.1f} s")
     took = {OWN: statistics.median(whole), WHEELS_ALONE: statistics.median(alone)}
@@ -70,6 +70,7 @@ def measure_catalog(setting: Setting) -> list[Figure]:
     return [
         Figure("catalog from warm package caches", "s", took, (Goal(1 / 1.3, WHEELS_ALONE),)),
         Figure("catalog: bytes in the registry", "B", size, (Goal(2, SUM),)),
+        Figure("catalog: peak memory", "B", {OWN: float(peak_over(noted))}, (Goal(300e6),)),
     ]
 
 

@@ -12,7 +12,7 @@ from bench.context import write_context
 from bench.docker import DockerSide, cleaned_cache
 from bench.figures import OWN, PIP, UV, Figure, Goal, Unit
 from bench.host import write_secrets
-from bench.own import OwnSide, bare_peak
+from bench.own import OwnSide, peak_over
 from bench.registry import Registry, serve
 from bench.repositories import copy_repository, move_wheel, update_deb
 from bench.root import build_root, push_root, seed_root
@@ -93,8 +93,8 @@ class Family:
         note("cold: pushed", OWN, pushed)
         goals = Goal(6, PIP), Goal(4, UV)
         note("cold: built and pushed", OWN, built + pushed, "s", *goals)
-        over = (int(peak.read_text()) - bare_peak(peak)) * 1024
-        note("peak memory of the build, above a bare interpreter", OWN, over, "B", Goal(300e6))
+        title = "peak memory of the build, above a bare interpreter"
+        note(title, OWN, peak_over(peak), "B", Goal(300e6))
         size = registry.size()
         note("bytes in the registry", OWN, size, "B", Goal(1 / 0.55, PIP), Goal(1 / 0.55, UV))
         if "same" in self.parts:

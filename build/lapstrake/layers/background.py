@@ -35,6 +35,30 @@ def let_go(data: Buffer) -> None:
         owner.madvise(mmap.MADV_DONTNEED)
 
 
+class Mapped:
+    """What was read of mapped files; `let_go` is called with a piece of each, now and then.
+
+    Of a layer with a hundred small wheels all files are open at once, and none is read enough to
+    be let go for itself.
+    """
+
+    def __init__(self, let_go: Callable[[memoryview], None]) -> None:
+        self._let_go = let_go
+        self._pieces: dict[int, memoryview] = {}
+        self._size = 0
+
+    def add(self, piece: Buffer) -> None:
+        """A piece that is read now or soon."""
+        if not (isinstance(piece, memoryview) and isinstance(piece.obj, mmap.mmap)):
+            return
+        self._pieces[id(piece.obj)] = piece
+        self._size += len(piece)
+        if self._size >= MAPPED_PIECE:
+            for each in self._pieces.values():
+                self._let_go(each)
+            self._pieces, self._size = {}, 0
+
+
 class Background:
     """Makes calls in order, in a thread of its own, while its owner gets on.
 

@@ -23,7 +23,7 @@ from isal import isal_zlib
 
 from lapstrake.errors import UserError
 from lapstrake.layers import toc
-from lapstrake.layers.background import MAPPED_PIECE, Background, Buffer, let_go
+from lapstrake.layers.background import MAPPED_PIECE, Background, Buffer, Mapped, let_go
 from lapstrake.layers.content import CHUNK, Content, Filing, Origin, chunks
 from lapstrake.layers.inflate import CorruptContent, inflate
 from lapstrake.layers.tarheader import END, Entry, header, padding
@@ -56,7 +56,7 @@ class LayerWriter:
         self._tick = tick
         self._size = 0
         self._unpacked = 0
-        self._mapped = 0
+        self._mapped = Mapped(self._let_go)
         self._sha = hashlib.sha256()
         self._diff = hashlib.sha256()
         self._gap = bytearray()
@@ -145,6 +145,7 @@ class LayerWriter:
         filing.chunk(self._size, len(chunk))
         self._compress(chunk)
         filing.whole_chunk(chunk)
+        self._mapped.add(chunk)
 
     def _end_file(self, filing: Filing) -> None:
         self._write_gap(padding(filing.entry.size))
@@ -171,13 +172,13 @@ class LayerWriter:
         for at in range(0, len(view), MAPPED_PIECE):
             piece = view[at : at + MAPPED_PIECE]
             self._write(piece)
-            self._mapped += len(piece)
-            if self._mapped >= MAPPED_PIECE:
-                # both threads read it, the one after the other
-                self._writing.do(partial(let_go, piece))
-                self._hashing.do(partial(let_go, piece))
-                self._mapped = 0
+            self._mapped.add(piece)
         self._write(struct.pack("<II", crc32, size & 0xFFFFFFFF))
+
+    def _let_go(self, piece: memoryview) -> None:
+        """Both threads read it, the one after the other."""
+        self._writing.do(partial(let_go, piece))
+        self._hashing.do(partial(let_go, piece))
 
     def _write(self, data: Buffer) -> None:
         """Compressed bytes."""

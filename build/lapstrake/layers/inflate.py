@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from isal import igzip_lib, isal_zlib
 
@@ -12,6 +13,8 @@ from lapstrake.layers.background import MAPPED_PIECE, Buffer, let_go
 # fresh from the kernel each time, and their page faults cost as much as the hashing.
 _GIVE = 1 << 15
 _TAKE = 120 << 10
+
+_Piece = TypeVar("_Piece", bytes, memoryview)
 
 # The type stubs call it an instance.
 _IsalError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
@@ -33,7 +36,7 @@ def inflate(deflated: Buffer, size: int, crc32: int) -> Iterator[bytes]:
     return checked(_pieces(memoryview(deflated)), size, crc32)
 
 
-def checked(pieces: Iterable[bytes], size: int, crc32: int) -> Iterator[bytes]:
+def checked(pieces: Iterable[_Piece], size: int, crc32: int) -> Iterator[_Piece]:
     """The same pieces; `CorruptContent` where they aren't `size` bytes with that CRC-32."""
     seen = checksum = 0
     for piece in pieces:

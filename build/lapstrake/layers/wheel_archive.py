@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 
 from lapstrake.errors import UserError
-from lapstrake.layers.content import Origin, one_line
+from lapstrake.layers.background import MAPPED_PIECE, let_go
+from lapstrake.layers.content import Content, Origin, Pieces, one_line
 from lapstrake.layers.inflate import CorruptContent, checked, inflate
 
 FETCH_AGAIN = "the file is damaged: delete it and fetch it again"
@@ -98,6 +99,8 @@ class Archive:
             with zipfile.ZipFile(path) as archive:
                 infos, end = archive.infolist(), archive.start_dir
             self.members = self._members(infos, end)
+            # to read the members' headers has mapped most of what lies between them
+            let_go(self._map)
         except _NO_ZIP as error:
             raise self.wrong("it is no intact zip file", FETCH_AGAIN) from error
 
@@ -135,6 +138,20 @@ class Archive:
         except CorruptContent as error:
             raise self.origin(member).wrong(str(error)) from error
 
+    def content(self, member: Member) -> Content:
+        """A member's content, to be read once; not copied where that can be.
+
+        Raises:
+            UserError: size or CRC-32 aren't those of the zip; here, or while it is read.
+        """
+        if member.method != zipfile.ZIP_STORED or member.size > MAPPED_PIECE:
+            return Pieces(self.pieces(member))
+        try:
+            (view,) = checked([self.packed(member)], member.size, member.crc32)
+        except CorruptContent as error:
+            raise self.origin(member).wrong(str(error)) from error
+        return view
+
     def read(self, name: str, most: int = 1 << 26) -> bytes:
         """A whole member; `UserError` where it is missing, corrupt or has more than `most` bytes.
 
@@ -159,8 +176,7 @@ class Archive:
     def _unpacked(self, member: Member) -> Iterator[bytes]:
         """The content of a member that is not deflated."""
         if member.method == zipfile.ZIP_STORED:
-            view = self.packed(member)
-            yield from (bytes(view[at : at + _PIECE]) for at in range(0, len(view), _PIECE))
+            yield from self._stored(self.packed(member))
             return
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(member.name) as stream:
@@ -168,6 +184,12 @@ class Archive:
                     yield piece
         except _NO_ZIP as error:
             raise CorruptContent("its compressed data is damaged") from error
+
+    def _stored(self, view: memoryview) -> Iterator[bytes]:
+        for at in range(0, len(view), _PIECE):
+            if at and at % MAPPED_PIECE == 0:
+                let_go(view)
+            yield bytes(view[at : at + _PIECE])
 
     def _members(self, infos: list[zipfile.ZipInfo], end: int) -> dict[str, Member]:
         found: dict[str, Member] = {}

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lapstrake.layers.bytecode import Compiled
-from lapstrake.layers.content import Pieces
 from lapstrake.layers.cuda_links import is_part, links
 from lapstrake.layers.estargz import Entry, LayerWriter
 from lapstrake.layers.kinds import FIXED_MTIME, Wheels
@@ -111,4 +110,4 @@ def _write(writer: LayerWriter, placed: Placed, wheel: WheelFile | Compiled) -> 
     if member.is_deflated:
         writer.add_deflated(entry, archive.packed(member), member.crc32, origin=origin)
     else:
-        writer.add(entry, Pieces(archive.pieces(member)), origin=origin)
+        writer.add(entry, archive.content(member), origin=origin)
