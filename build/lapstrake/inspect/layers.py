@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 from isal import isal_zlib
 
 from lapstrake.errors import UserError
-from lapstrake.layers.tarread import blamed, open_layer
+from lapstrake.layers.tarread import TAR_BUFFER, blamed, open_layer
 from lapstrake.layers.toc import TOC_NAME
 
 _READ = 1 << 20
@@ -90,7 +90,11 @@ def _read(blob: Path) -> _Archive:
     with (
         open_layer(blob) as stream,
         tarfile.open(
-            fileobj=stream, mode="r|", bufsize=_READ, encoding="utf-8", errors="surrogateescape"
+            fileobj=stream,
+            mode="r|",
+            bufsize=TAR_BUFFER,
+            encoding="utf-8",
+            errors="surrogateescape",
         ) as tar,
     ):
         for info in tar:

@@ -25,7 +25,8 @@ _gunzip = cast("Callable[[BinaryIO], BinaryIO]", igzip.open)
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_BUFFER = 1 << 20
+# tarfile copies what is left of a buffer for each header that it reads out of it
+TAR_BUFFER = 1 << 14
 _XATTR = "SCHILY.xattr."
 
 _TYPES: dict[bytes, Type] = {
@@ -85,7 +86,7 @@ def read_members(stream: BinaryIO) -> Iterator[Member]:
         UserError: an entry's name leaves the root.
     """
     with tarfile.open(
-        fileobj=stream, mode="r|", bufsize=_BUFFER, encoding="utf-8", errors="surrogateescape"
+        fileobj=stream, mode="r|", bufsize=TAR_BUFFER, encoding="utf-8", errors="surrogateescape"
     ) as tar:
         for info in tar:
             name = _relative(info.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from lapstrake.engines.local import mounts, namespace
 from lapstrake.engines.local.chroot import base_environment, root_arguments, root_of
 from lapstrake.engines.local.interpreter import unpack_interpreter
 from lapstrake.engines.local.settings import Settings
-from lapstrake.engines.local.trees import lower_trees
+from lapstrake.engines.local.trees import lower_trees, unpacked_trees
 from lapstrake.errors import UserError
 from lapstrake.guest import bytecode as program
 from lapstrake.layers.bytecode import write_compiled, write_sources
@@ -50,7 +51,8 @@ def compile_wheels(
         sources: the wheels.
         interpreter: what compiles them.
         python: its `3.x`.
-        below: the blobs of its layers; needed where the cache lacks its packages.
+        below: the blobs of its layers, as far as they are built: all, where the cache lacks its
+            packages.
         store: keeps what is made.
         jobs: how many wheels at a time.
 
@@ -77,7 +79,10 @@ def compile_wheels(
 def _lowers(
     interpreter: Interpreter, below: Sequence[Blob], store: Store, work: Path
 ) -> list[Path]:
-    """A root with the interpreter: its packages where they are here, else its layers."""
+    """A root with the interpreter: its layers where they are unpacked, else its packages."""
+    trees = unpacked_trees(below, store)
+    if any(os.path.lexists(tree / interpreter.path.lstrip("/")) for tree in trees):
+        return trees
     if unpack_interpreter(interpreter, store, work / "system"):
         return [work / "system"]
     return lower_trees(below, store)

@@ -11,11 +11,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lapstrake.engines.built import built_wheel
 from lapstrake.engines.local.bytecode import Source, compile_wheels
 from lapstrake.engines.local.fetching import Fetching, debs_key
 from lapstrake.engines.local.interpreter import debs_of
 from lapstrake.engines.schedule import Task
-from lapstrake.layers.kinds import Interpreter, Layer, Wheels, bytecode_key, digest_of
+from lapstrake.layers.kinds import (
+    BuiltWheel,
+    Interpreter,
+    Layer,
+    Wheels,
+    bytecode_key,
+    digest_of,
+)
 from lapstrake.lock.model import Wheel
 from lapstrake.report.progress import Progress
 from lapstrake.store.records import Blob
@@ -55,14 +63,14 @@ class Compiling:
         for key, layers in sorted(groups.items()):
             interpreter = layers[0].interpreter
             if interpreter is not None:
-                work = functools.partial(self._compile_plain, key, layers, interpreter)
+                work = functools.partial(self._compile_those_there, key, layers, interpreter)
                 waits = after | self._waits_for(interpreter, missing)
                 yield Task(key, work, waits, _WEIGHT, outside=True)
 
     def of_layer(self, layer: Wheels, paths: Mapping[str, Path]) -> dict[str, Path]:
         """The compiled modules of a layer's wheels, which lie at `paths`; both by name.
 
-        What no step compiled before is compiled now: wheels that were built from source.
+        What no step compiled before is compiled now: wheels that this build makes from source.
         """
         if layer.interpreter is None:
             return {}
@@ -83,17 +91,27 @@ class Compiling:
         debs = debs_of(Interpreter("", "", (layer,))) or ()
         return all(self._store.deb(deb.sha256).is_file() for deb in debs)
 
-    def _compile_plain(self, key: str, layers: Sequence[Wheels], interpreter: Interpreter) -> None:
-        """Compile the wheels that were fetched, as far as that was never done."""
+    def _compile_those_there(
+        self, key: str, layers: Sequence[Wheels], interpreter: Interpreter
+    ) -> None:
+        """Compile the wheels that are there, as far as that was never done."""
         wanted: dict[str, Source] = {}
         for layer in layers:
             for wheel in layer.wheels:
                 name = bytecode_key(layer, wheel)
-                if isinstance(wheel, Wheel) and not self._store.bytecode(name).is_file():
-                    wanted[name] = Source(wheel.name, self._fetching.wheel(wheel), name)
+                if self._store.bytecode(name).is_file():
+                    continue
+                if (path := self._there(wheel)) is not None:
+                    wanted[name] = Source(wheel.name, path, name)
         if wanted:
             with self._progress.step(key, f"compile {len(wanted)} wheels", 0):
                 self._compile([wanted[k] for k in sorted(wanted)], interpreter, layers[0].python)
+
+    def _there(self, wheel: Wheel | BuiltWheel) -> Path | None:
+        """A wheel's file; None where it is still to be built."""
+        if isinstance(wheel, Wheel):
+            return self._fetching.wheel(wheel)
+        return built_wheel(wheel, self._store)
 
     def _compile(self, sources: Sequence[Source], interpreter: Interpreter, python: str) -> None:
         """Builds that compile the same wheels wait for whichever came first."""

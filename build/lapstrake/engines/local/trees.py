@@ -31,6 +31,12 @@ def lower_trees(blobs: Sequence[Blob], store: Store) -> list[Path]:
     return [tree for tree, _ in trees]
 
 
+def unpacked_trees(blobs: Sequence[Blob], store: Store) -> list[Path]:
+    """The same folders where all of them are there; none where one isn't."""
+    trees = [_place(store.tree(blob.diff_id)) for blob in blobs]
+    return trees if all(tree.is_dir() for tree in trees) else []
+
+
 def _unpack(missing: Mapping[Path, Blob], store: Store) -> None:
     check_blobs(missing.values(), store)
     with namespace.workspace(store, "trees") as work:
