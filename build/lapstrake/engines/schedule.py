@@ -57,9 +57,10 @@ def _startable(
     ready = [t for t in waiting.values() if t.after <= done]
     ready.sort(key=lambda t: (-t.weight, t.key))
     found: list[Task] = []
-    for outside in (True, False):
+    for outside in (False, True):
         free = jobs - sum(t.outside is outside for t in running)
-        found += [t for t in ready if t.outside is outside][:free]
+        free = min(free, jobs + 1 - len(running) - len(found))
+        found += [t for t in ready if t.outside is outside][:max(0, free)]
     if waiting and not running and not found:
         msg = f"tasks wait for each other: {', '.join(sorted(waiting))}"
         raise AssertionError(msg)
