@@ -195,15 +195,15 @@ def test_a_set_that_lacks_something_is_an_error_with_apts_words(
     assert list((store.root / "blobs/sha256").iterdir()) == []
 
 
-def test_what_is_no_package_is_named(debian: Debian, tmp_path: Path) -> None:
+def test_what_is_no_package_is_named(debian: Debian, store: Store, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b"no deb")
     deb = debian.more[0]
     with pytest.raises(UserError, match=r"/broken has changed since it came into the cache"):
-        make_repository([deb], {deb.filename: broken}, tmp_path / "repository")
+        make_repository([deb], {deb.filename: broken}, tmp_path / "repository", store)
     locked = deb.model_copy(update={"sha256": hashlib.sha256(b"no deb").hexdigest()})
     with pytest.raises(UserError, match="broken is no Debian package") as raised:
-        make_repository([locked], {deb.filename: broken}, tmp_path / "other")
+        make_repository([locked], {deb.filename: broken}, tmp_path / "other", store)
     assert raised.value.details
 
 

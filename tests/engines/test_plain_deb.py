@@ -4,31 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from deb_maker import CONTROL, deb
 
 from lapstrake import process
 from lapstrake.engines.local.plain_deb import NoPackageError, read_control, write_plain
-
-CONTROL = """\
-Package: planks
-Version: 1.2-3
-Architecture: all
-Maintainer: Shipwright <wright@example.org>
-Description: planks, one over the other
- Each holds the next.
-"""
-
-
-def deb(folder: Path, *options: str) -> Path:
-    """A package with a file, a link and an odd number of bytes, made by dpkg-deb itself."""
-    tree = folder / "tree"
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "DEBIAN/control").write_text(CONTROL)
-    (tree / "usr/share").mkdir(parents=True)
-    (tree / "usr/share/planks").write_bytes(bytes(range(256)) * 9_001)
-    (tree / "usr/share/first").symlink_to("planks")
-    made = folder / "planks.deb"
-    process.run(["dpkg-deb", "--root-owner-group", *options, "--build", tree, made])
-    return made
 
 
 def listed(made: Path) -> str:

@@ -69,6 +69,7 @@ def test_a_good_cache(store: Store, build: Build, tmp_path: Path) -> None:
         "wheels": 1,
         "debs": 1,
         "images": 0,
+        "inflated": 0,
         "records": 2,
         "trees": 0,
     }
@@ -221,7 +222,7 @@ def test_the_command_names_what_is_bad(
         done = CliRunner().invoke(cli, ["cache", "verify", *args], standalone_mode=False)
         return int(done.return_value or 0), done.stdout
 
-    counts = "2 blobs, 0 debs, 0 wheels, 0 images, 0 bytecode, 0 trees, 2 records"
+    counts = "2 blobs, 0 debs, 0 wheels, 0 images, 0 bytecode, 0 inflated, 0 trees, 2 records"
     assert run() == (0, f"{counts}: all good\n")
     flip(path, 10)
     code, out = run()

@@ -60,7 +60,7 @@ def _startable(
     for outside in (False, True):
         free = jobs - sum(t.outside is outside for t in running)
         free = min(free, jobs + 1 - len(running) - len(found))
-        found += [t for t in ready if t.outside is outside][:max(0, free)]
+        found += [t for t in ready if t.outside is outside][: max(0, free)]
     if waiting and not running and not found:
         msg = f"tasks wait for each other: {', '.join(sorted(waiting))}"
         raise AssertionError(msg)

@@ -17,7 +17,7 @@ from lapstrake.store.records import LayerRecord
 from lapstrake.store.store import Store
 
 # From what is made again most easily to what is hardest won.
-PARTS = ("trees", "bytecode", "images", "wheels", "debs", "blobs")
+PARTS = ("trees", "inflated", "bytecode", "images", "wheels", "debs", "blobs")
 
 _FOLDERS = {"blobs": "blobs/sha256"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")

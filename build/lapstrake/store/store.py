@@ -32,6 +32,7 @@ _FOLDERS = (
     "bytecode",
     "debs",
     "images",
+    "inflated",
     "layers",
     "locks",
     "tmp",
@@ -76,6 +77,10 @@ class Store:
     def deb(self, sha256: str) -> Path:
         """Where a downloaded Debian package lies (or would lie)."""
         return self.root / "debs" / f"{sha256}.deb"
+
+    def inflated(self, sha256: str) -> Path:
+        """The folder of a Debian package whose files aren't compressed, under its own hash."""
+        return self.root / "inflated" / sha256
 
     def tree(self, diff_id: str) -> Path:
         """Where the unpacked layer lies (or would lie), as an overlay's lower folder."""

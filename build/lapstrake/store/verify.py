@@ -135,6 +135,7 @@ class _Verification:
             "bytecode": self._bytecode,
             "wheels": self._wheel,
             "debs": self._deb,
+            "inflated": self._inflated,
             "images": self._image,
             "trees": self._tree,
         }
@@ -202,6 +203,10 @@ class _Verification:
 
     def _deb(self, entry: Entry) -> None:
         if entry.name != f"{entry.hash}.deb" or _sha256(entry.path) != entry.hash:
+            self._bad(entry, "has other bytes than its hash says")
+
+    def _inflated(self, entry: Entry) -> None:
+        if not all(_sha256(path) == path.stem for path in entry.path.iterdir()):
             self._bad(entry, "has other bytes than its hash says")
 
     def _tree(self, entry: Entry) -> None:

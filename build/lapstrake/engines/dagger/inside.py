@@ -44,7 +44,7 @@ from lapstrake.store.sweep import sweep
 from lapstrake.store.use import in_use
 
 # What containers share, each in its folder or volume; blobs and records are each one's own.
-_SHARED = ("bytecode", "debs", "images", "locks", "tmp", "trees", "wheels")
+_SHARED = ("bytecode", "debs", "images", "inflated", "locks", "tmp", "trees", "wheels")
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def bootstrap(
     """
     process.need("mmdebstrap")
     with namespace.workspace(store, "bootstrap") as work:
-        make_repository(layer.debs, debs, work / "repository")
+        make_repository(layer.debs, debs, work / "repository", store)
         _write_hooks(layer, debs, work)
         arguments = {
             "work": str(work),

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lapstrake import process
+from lapstrake.engines.local.inflated import packages
 from lapstrake.layers.kinds import Bootstrap, Interpreter, Run
 from lapstrake.lock.model import Deb
-from lapstrake.store.intact import check_file
 from lapstrake.store.store import Store
 
 
@@ -40,10 +40,11 @@ def unpack_interpreter(interpreter: Interpreter, store: Store, into: Path) -> bo
     if debs is None or not all(store.deb(deb.sha256).is_file() for deb in debs):
         return False
     into.mkdir()
-    for deb in _closure(f"{Path(interpreter.path).name}-minimal", debs, store):
-        check_file(store.deb(deb.sha256), deb.sha256)
+    needed = _closure(f"{Path(interpreter.path).name}-minimal", debs, store)
+    files = {deb.filename: store.deb(deb.sha256) for deb in needed}
+    for deb, package in zip(needed, packages(needed, files, store), strict=True):
         process.run(
-            ["dpkg-deb", "--extract", store.deb(deb.sha256), into],
+            ["dpkg-deb", "--extract", package.path, into],
             failure=f"{deb.filename} can't be unpacked",
         )
     return True

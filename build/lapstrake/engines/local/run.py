@@ -10,13 +10,13 @@ from typing import cast
 
 from lapstrake.engines.local import namespace
 from lapstrake.engines.local.chroot import Root, base_environment, root_arguments, root_of
+from lapstrake.engines.local.inflated import packages
 from lapstrake.engines.local.leaks import check_leaks
 from lapstrake.engines.local.repository import link_file
 from lapstrake.engines.local.settings import network_settings
 from lapstrake.engines.local.trees import lower_trees
 from lapstrake.layers.from_tree import write_diff
 from lapstrake.layers.kinds import Run
-from lapstrake.store.intact import check_file
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store
 
@@ -59,12 +59,9 @@ def run_layer(
     """
     lowers = lower_trees(below, store)
     with namespace.workspace(store, "run") as work:
-        packages = work / "packages"
-        packages.mkdir()
-        for deb in layer.debs:
-            # apt hashes what it takes from a repository, not a file that it is given
-            check_file(debs[deb.filename], deb.sha256)
-            link_file(debs[deb.filename], packages / f"{deb.name}_{deb.arch}.deb")
+        (work / "packages").mkdir()
+        for deb, package in zip(layer.debs, packages(layer.debs, debs, store), strict=True):
+            link_file(package.path, work / "packages" / f"{deb.name}_{deb.arch}.deb")
         arguments = root_arguments(lowers, work, network_settings()) | {
             "scripts": list(layer.scripts),
             "env": dict(layer.env),
@@ -90,11 +87,11 @@ def run_inside(arguments: Json, tick: Tick) -> Json:
     return asdict(blob)
 
 
-def _install(root: Root, packages: Path, epoch: int) -> None:
-    names = sorted(os.listdir(packages))  # noqa: PTH208
+def _install(root: Root, folder: Path, epoch: int) -> None:
+    names = sorted(os.listdir(folder))  # noqa: PTH208
     if not names:
         return
-    shown = root.show(packages, "packages")
+    shown = root.show(folder, "packages")
     files = [f"{shown}/{name}" for name in names]
     root.run([*_INSTALL, *files], base_environment(epoch), "apt-get failed")
 
