@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,31 +60,40 @@ def measure_catalog(setting: Setting) -> list[Figure]:
         side.push(TOP)
         stored = registry.size()
     apart = sum(i.size for i in read_build(side.out).images)
-    plan, noted = _wheels_alone(), work / "peak"
-    whole, fresh, alone = [], [], []
-    for _ in range(setting.times(3)):
-        whole.append(_timed(side.cache, lambda: side.build_noting_peak(TOP, noted)))
-        alone.append(_timed(side.cache, lambda: _build(plan, side.cache)))
-        fresh.append(_timed(side.cache, lambda: side.build(TOP), _DOWNLOADS))
-        say(f"catalog: {whole[-1]:.1f} s, {WHEELS_ALONE} {alone[-1]:.1f} s")
-        say(f"catalog: {fresh[-1]:.1f} s from downloads")
-    took = {OWN: statistics.median(whole), WHEELS_ALONE: statistics.median(alone)}
-    downloads = {OWN: statistics.median(fresh), WHEELS_ALONE: took[WHEELS_ALONE]}
+    noted = work / "peak"
+    times = _times(side, setting.times(3), noted)
     size = {OWN: float(stored), SUM: float(apart)}
     return [
-        Figure("catalog from warm package caches", "s", took, (Goal(1 / 1.3, WHEELS_ALONE),)),
-        Figure("catalog from downloads alone", "s", downloads),
+        Figure("catalog from warm package caches", "s", times[0], (Goal(1 / 1.3, WHEELS_ALONE),)),
+        Figure("catalog from downloads alone", "s", times[1]),
         Figure("catalog: bytes in the registry", "B", size, (Goal(2, SUM),)),
         Figure("catalog: peak memory", "B", {OWN: float(peak_over(noted))}, (Goal(300e6),)),
     ]
 
 
-def _timed(cache: Path, act: Callable[[], object], kept: frozenset[str] = _PACKAGES) -> float:
-    """Seconds of a call that finds packages in the cache and nothing else."""
-    for part in cache.iterdir():
+def _times(side: OwnSide, rounds: int, noted: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Median seconds: packages as a build leaves them, as downloaded; beside each the wheels'."""
+    plan = _wheels_alone()
+    whole, fresh, alone = [], [], []
+    for _ in range(rounds):
+        _empty(side, _PACKAGES)
+        whole.append(seconds(lambda: side.build_noting_peak(TOP, noted)))
+        _empty(side, _PACKAGES)
+        alone.append(seconds(lambda: _build(plan, side.cache)))
+        _empty(side, _DOWNLOADS)
+        fresh.append(seconds(lambda: side.build(TOP)))
+        say(f"catalog: {whole[-1]:.1f} s, {WHEELS_ALONE} {alone[-1]:.1f} s")
+        say(f"catalog: {fresh[-1]:.1f} s from downloads")
+    wheels = {WHEELS_ALONE: statistics.median(alone)}
+    return {OWN: statistics.median(whole)} | wheels, {OWN: statistics.median(fresh)} | wheels
+
+
+def _empty(side: OwnSide, kept: frozenset[str]) -> None:
+    """Leave nothing of earlier builds but what the cache has in the folders `kept`."""
+    shutil.rmtree(side.out, ignore_errors=True)
+    for part in side.cache.iterdir():
         if part.is_dir() and part.name not in kept:
             shutil.rmtree(part)
-    return seconds(act)
 
 
 def _wheels_alone() -> Plan:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from lapstrake.dist import Build, BuiltFile
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import PREFIX
+from lapstrake.layers.fixed import PREFIX
 
 _PIECE = 1 << 20
 _SITE = re.compile(re.escape(PREFIX.lstrip("/")) + r"/lib/python3\.\d+/site-packages/")

@@ -18,7 +18,8 @@ from wheel_maker import PYTHON, SITE, Maker
 from lapstrake.errors import UserError
 from lapstrake.guest.bytecode import compile_pack, packed, read_pack
 from lapstrake.layers.bytecode import write_compiled, write_sources
-from lapstrake.layers.kinds import FIXED_MTIME, Wheels
+from lapstrake.layers.fixed import FIXED_MTIME
+from lapstrake.layers.kinds import Wheels
 from lapstrake.layers.wheels_layer import write_wheels
 from lapstrake.lock.model import Wheel
 

@@ -8,7 +8,8 @@ from layer_tools import read_layer
 
 from lapstrake.errors import UserError
 from lapstrake.layers.files_layer import write_files
-from lapstrake.layers.kinds import FIXED_MTIME, FileEntry, Files
+from lapstrake.layers.fixed import FIXED_MTIME
+from lapstrake.layers.kinds import FileEntry, Files
 
 
 def _layer(*entries: FileEntry) -> Files:

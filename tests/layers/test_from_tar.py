@@ -8,8 +8,8 @@ import pytest
 from layer_tools import read_layer
 
 from lapstrake.errors import UserError
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.from_tar import Times, write_rootfs
-from lapstrake.layers.kinds import FIXED_MTIME
 from lapstrake.layers.root_split import Database, Split
 from lapstrake.layers.tarheader import Entry
 

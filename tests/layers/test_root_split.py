@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from layer_tools import read_layer
 
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.from_tar import Times, write_rootfs
-from lapstrake.layers.kinds import FIXED_MTIME
 from lapstrake.layers.root_split import Split, group_sources, read_database
 from lapstrake.layers.tarheader import Entry
 

@@ -22,7 +22,7 @@ from uv import find_uv_bin
 from wheel_maker import PYTHON, SITE, Maker, layer_of, line
 
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 
 TOOLS = "[console_scripts]\nhello = demo.cli:main\n[gui_scripts]\nshow = demo.cli:App.run [gui]\n"
 CLI = b"""\

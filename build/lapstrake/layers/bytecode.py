@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from lapstrake.guest.bytecode import packed, read_pack
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.wheel import Placed, WheelFile
 from lapstrake.layers.wheel_archive import Archive, Member
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from lapstrake.layers.kinds import PREFIX
+from lapstrake.layers.fixed import PREFIX
 
 # Up to CUDA 12 each wheel has a folder of its own below nvidia/; from 13 on they share one.
 _INSIDE = re.compile(rf"{PREFIX.lstrip('/')}/lib/python3\.\d+/site-packages/nvidia/[a-z0-9_]+/(.+)")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lapstrake.errors import UserError
 from lapstrake.layers.estargz import Entry, LayerWriter
-from lapstrake.layers.kinds import FIXED_MTIME, FileEntry, Files
+from lapstrake.layers.fixed import FIXED_MTIME
+from lapstrake.layers.kinds import FileEntry, Files
 from lapstrake.layers.parents import parents_of
 from lapstrake.store.records import Blob
 

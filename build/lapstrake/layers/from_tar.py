@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from lapstrake.errors import UserError
 from lapstrake.layers.estargz import LayerWriter
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.noise import is_root_noise
 from lapstrake.layers.parents import folders_above
 from lapstrake.layers.root_split import Split

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from lapstrake.layers.fixed import PREFIX
 from lapstrake.lock.model import Deb, Wheel
 
 Json = dict[str, object]
@@ -25,13 +26,6 @@ RECIPES = {"root": 2, "run": 1, "wheels": 3, "files": 1, "copy": 1, "bytecode": 
 
 # Raised whenever other links are made to the files of CUDA's wheels.
 _LINKS = 1
-
-# The modification time of what comes from wheels and from the repository: neither carries one
-# that two machines agree on, and a zip can hold none before 1980.
-FIXED_MTIME = 315532800
-
-# Where an image's Python packages live: a virtual environment of the root's own Python.
-PREFIX = "/opt/venv"
 
 
 @dataclass(frozen=True)

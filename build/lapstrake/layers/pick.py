@@ -11,7 +11,7 @@ from typing import IO
 
 from lapstrake.errors import UserError
 from lapstrake.layers.estargz import LayerWriter
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.parents import parents_of
 from lapstrake.layers.tarheader import Entry
 from lapstrake.layers.tarread import OPAQUE, WHITEOUT, layer_members

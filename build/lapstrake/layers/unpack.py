@@ -46,13 +46,16 @@ def unpack(blob: Path, into: Path) -> None:
             try:
                 _apply(tree, member.entry, member.content)
             except OSError as error:
+                # gzip's own complaint about what it reads is one without a number
+                if error.errno is None:
+                    raise
                 raise _blamed(error, blob, member.entry.name) from error
         tree.finish()
 
 
 def _blamed(error: OSError, blob: Path, name: str) -> UserError:
-    reason = os.strerror(error.errno or 0).lower()
-    hint = _HINTS.get(error.errno or 0, "")
+    number = error.errno or 0
+    reason, hint = os.strerror(number).lower(), _HINTS.get(number, "")
     return UserError(f"/{name} of the layer {blob.name} can't be unpacked: {reason}", hint)
 
 

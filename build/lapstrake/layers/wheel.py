@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from lapstrake.errors import UserError
 from lapstrake.layers import wheel_record
-from lapstrake.layers.kinds import FIXED_MTIME, PREFIX
+from lapstrake.layers.fixed import FIXED_MTIME, PREFIX
 from lapstrake.layers.wheel_archive import FETCH_AGAIN, Archive, Member
 from lapstrake.layers.wheel_record import Installed, Recorded
 from lapstrake.layers.wheel_scripts import (

@@ -12,7 +12,8 @@ from pathlib import Path
 from lapstrake.layers.bytecode import Compiled
 from lapstrake.layers.cuda_links import is_part, links
 from lapstrake.layers.estargz import Entry, LayerWriter
-from lapstrake.layers.kinds import FIXED_MTIME, Wheels
+from lapstrake.layers.fixed import FIXED_MTIME
+from lapstrake.layers.kinds import Wheels
 from lapstrake.layers.parents import folders_above, parents_of
 from lapstrake.layers.wheel import Placed, WheelFile
 from lapstrake.layers.wheel_archive import Archive

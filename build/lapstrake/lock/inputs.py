@@ -25,7 +25,7 @@ def lock_inputs(repo: Repository) -> dict[str, Part]:
         found.update([wheels_part(repo, image)])
     if repo.has_projects:
         # what most definitions do without
-        from lapstrake.lock.projects import project_part, reached
+        from lapstrake.lock.reached import project_part, reached
 
         found.update(project_part(repo, name, states) for name, states in reached(repo).items())
     return dict(sorted(found.items()))

@@ -9,47 +9,15 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Literal
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from lapstrake.definition.repository import Repository
 from lapstrake.fetch.uv import Target, Uv
 from lapstrake.lock.model import Lock, LockedProject, Resolution
+from lapstrake.lock.reached import reached
 from lapstrake.lock.wheels import Pins, lock_tools
 from lapstrake.projects.model import Staged
-from lapstrake.projects.requires import Stated, stated
 
 # What builds them besides their backends: a front end, and what installs it.
 _FRONT = ("build", "pip")
-
-
-def reached(repo: Repository) -> dict[str, Stated]:
-    """The projects that images name, or that those require: by name, what each states.
-
-    Of a project whose backend finds its requirements, nobody knows whom it requires before it is
-    asked: it counts as requiring all.
-    """
-    if not repo.has_projects:
-        return {}
-    family = repo.projects.names
-    named = {p.name for i in repo.images.values() if (p := repo.project(i)) is not None}
-    for image in repo.images.values():
-        asked = image.spec.python.requirements
-        named |= {canonicalize_name(Requirement(r).name) for r in asked} & family
-    found: dict[str, Stated] = {}
-    waiting = sorted(named)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = stated(repo.projects.get(name), family)
-            waiting += family if found[name].dynamic else found[name].siblings
-    return dict(sorted(found.items()))
-
-
-def project_part(repo: Repository, name: str, states: Stated) -> tuple[str, dict[str, object]]:
-    """The key and the inputs of a project."""
-    folder = repo.relative(repo.projects.get(name).folder)
-    return f"project {name}", {"folder": folder, **states.to_json()}
 
 
 @contextlib.contextmanager

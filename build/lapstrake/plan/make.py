@@ -18,7 +18,8 @@ from lapstrake.definition.repository import Repository
 from lapstrake.dist import BuiltCuda, Deploying
 from lapstrake.errors import UserError
 from lapstrake.guest.system import ENTRYPOINT, SystemSpec, system_entries
-from lapstrake.layers.kinds import PREFIX, Files
+from lapstrake.layers.fixed import PREFIX
+from lapstrake.layers.kinds import Files
 from lapstrake.lock.model import Deb, Lock, Wheel
 from lapstrake.plan.archives import own_archives
 from lapstrake.plan.cuda import PATH as CUDA_PATH

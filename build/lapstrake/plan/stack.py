@@ -16,8 +16,8 @@ from lapstrake.definition.models import RootSpec, RunSpec
 from lapstrake.definition.repository import ImageDef, Repository
 from lapstrake.errors import UserError
 from lapstrake.layers.cuda_links import is_part
+from lapstrake.layers.fixed import PREFIX
 from lapstrake.layers.kinds import (
-    PREFIX,
     Bootstrap,
     BuiltWheel,
     Copy,

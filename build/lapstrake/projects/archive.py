@@ -11,7 +11,7 @@ from pathlib import Path
 import deflate
 
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.tarheader import END, Entry, header, padding
 from lapstrake.projects.model import Staged
 from lapstrake.store.store import write_staged

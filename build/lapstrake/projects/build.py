@@ -23,7 +23,7 @@ import uv
 from lapstrake import process
 from lapstrake.errors import UserError
 from lapstrake.fetch.indexes import Indexes, read_indexes
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.projects.files import set_times
 from lapstrake.projects.model import Built, Staged
 from lapstrake.projects.normal import normal_sdist, normal_wheel

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import FIXED_MTIME
+from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.projects.files import copy_files, project_files, set_times
 from lapstrake.projects.find import Json, build_requires, read_pyproject, table_at
 from lapstrake.projects.legacy import setup_argument, stamp_setup_cfg, stamp_setup_py

@@ -16,7 +16,8 @@ from lapstrake.engines.local.trees import lower_trees, unpacked_trees
 from lapstrake.errors import UserError
 from lapstrake.guest import bytecode as program
 from lapstrake.layers.bytecode import write_compiled, write_sources
-from lapstrake.layers.kinds import FIXED_MTIME, Interpreter
+from lapstrake.layers.fixed import FIXED_MTIME
+from lapstrake.layers.kinds import Interpreter
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store, writing
 

@@ -16,7 +16,7 @@ from lapstrake import process
 from lapstrake.engines.local import mounts
 from lapstrake.engines.local.settings import SHOWN, Settings
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import PREFIX
+from lapstrake.layers.fixed import PREFIX
 
 Json = dict[str, object]
 

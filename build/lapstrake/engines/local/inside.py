@@ -31,7 +31,7 @@ _JOBS = {
     "bootstrap": "lapstrake.engines.local.bootstrap:bootstrap_inside",
     "bytecode": "lapstrake.engines.local.bytecode:compile_inside",
     "remove": "lapstrake.engines.local.inside:remove_inside",
-    "run": "lapstrake.engines.local.run:run_inside",
+    "run": "lapstrake.engines.local.run_inside:run_inside",
     "unpack": "lapstrake.engines.local.trees:unpack_inside",
     "wheel": "lapstrake.engines.local.source_wheel:build_inside",
 }

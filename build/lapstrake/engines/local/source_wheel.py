@@ -18,7 +18,8 @@ from lapstrake.engines.local.repository import link_file
 from lapstrake.engines.local.settings import Settings
 from lapstrake.engines.local.trees import lower_trees
 from lapstrake.errors import UserError
-from lapstrake.layers.kinds import FIXED_MTIME, BuiltWheel
+from lapstrake.layers.fixed import FIXED_MTIME
+from lapstrake.layers.kinds import BuiltWheel
 from lapstrake.store.records import Blob
 from lapstrake.store.store import Store, writing
 

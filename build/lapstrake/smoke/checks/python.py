@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lapstrake.dist import BuiltImage
-from lapstrake.layers.kinds import PREFIX
+from lapstrake.layers.fixed import PREFIX
 from lapstrake.smoke.checking import Failed, Skipped, check
 from lapstrake.smoke.context import Context
 
