@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lapstrake.errors import UserError
+from lapstrake.layers import keystore
 from lapstrake.layers.estargz import LayerWriter
 from lapstrake.layers.fixed import FIXED_MTIME
 from lapstrake.layers.noise import is_root_noise
@@ -113,6 +114,8 @@ class _Root:
             self._folders[entry.name] = entry
         if entry.name == _EMPTIED:
             self._write(number, replace(entry, type="file", size=0, target="", mode=0o644), None)
+        elif entry.name == keystore.PLACE and content is not None:
+            self._write(number, entry, keystore.with_time(content.read(), self._times.epoch))
         elif not is_root_noise(entry.name, folder=entry.type == "dir"):
             self._write(number, entry, content)
 
@@ -122,7 +125,7 @@ class _Root:
         is_top = number == self._split.top
         return self._times.of(entry, self._times.epoch if is_top else FIXED_MTIME)
 
-    def _write(self, number: int, entry: Entry, content: BinaryIO | None) -> None:
+    def _write(self, number: int, entry: Entry, content: BinaryIO | bytes | None) -> None:
         if number not in self.layers:
             writer = LayerWriter(self.path(number), self._tick)
             self.layers[number] = self._stack.enter_context(writer)

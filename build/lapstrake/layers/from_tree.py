@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lapstrake.errors import UserError
+from lapstrake.layers import keystore
 from lapstrake.layers.estargz import Entry, LayerWriter
 from lapstrake.layers.noise import is_noise
 from lapstrake.layers.tarheader import Type
@@ -47,7 +48,8 @@ def write_diff(
     """Write the layer of a difference.
 
     Deleted files become whiteouts, replaced folders opaque ones; sockets and noise are left out;
-    modification times after `epoch` are set to it. A folder comes before what is in it, its
+    modification times after `epoch` are set to it, and so are those in Java's store of
+    certificates. A folder comes before what is in it, its
     whiteouts before its files, and names are sorted as bytes.
 
     Args:
@@ -71,7 +73,9 @@ def write_diff(
             entry = _entry(path, name, info, epoch, links)
             if entry is None:
                 continue
-            if entry.type == "file":
+            if entry.type == "file" and name == keystore.PLACE:
+                layer.add(entry, keystore.with_time(path.read_bytes(), epoch))
+            elif entry.type == "file":
                 with path.open("rb") as content:
                     layer.add(entry, content)
             else:

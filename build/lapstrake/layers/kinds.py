@@ -22,7 +22,7 @@ Json = dict[str, object]
 # Raised whenever the bytes that a kind's builder writes change for the same inputs; `bytecode` is
 # what wheels' modules are compiled to, and goes with `wheels`, as does `own`: what the
 # repository's own projects are built to.
-RECIPES = {"root": 2, "run": 1, "wheels": 3, "files": 1, "copy": 1, "bytecode": 2, "own": 1}
+RECIPES = {"root": 2, "run": 2, "wheels": 3, "files": 1, "copy": 1, "bytecode": 2, "own": 1}
 
 # Raised whenever other links are made to the files of CUDA's wheels.
 _LINKS = 1
