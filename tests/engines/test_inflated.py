@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,10 +96,9 @@ def test_it_was_used_when_a_layer_of_it_was(lock: Callable[..., Deb], store: Sto
     path = inflated(locked, store)
     later = time.time() + 1000
     store.commit(LayerRecord("e" * 64, "run", "t", (), {"debs": [locked.sha256]}, 0.1))
-    contents = read_contents(store)
-    (entry,) = contents.part("inflated")
-    (known,) = contents.records
-    assert entry.used == max(entry.path.stat().st_ctime, known.used)
-    collection = choose(contents, Limits(since=later))
-    remove(store, collection)
+    (record,) = (store.root / "layers").iterdir()
+    os.utime(record, (later, later))
+    remove(store, choose(read_contents(store), Limits(since=later - 1)))
+    assert path.is_file()
+    remove(store, choose(read_contents(store), Limits(since=later + 1)))
     assert not path.parent.exists()

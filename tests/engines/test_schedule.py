@@ -42,6 +42,31 @@ def test_as_many_at_once_as_allowed() -> None:
     run_tasks([Task(k, lambda: both.wait() and None, frozenset()) for k in "ab"], 2)
 
 
+def test_one_more_at_once_than_jobs_and_pythons_first() -> None:
+    """Of four of each kind, two in this process and one outside are begun; then no other."""
+    begun: list[str] = []
+    three, fourth = threading.Barrier(3, timeout=30), threading.Event()
+    too_many: list[bool] = []
+
+    def work(key: str) -> None:
+        begun.append(key)
+        if len(begun) > 3:
+            fourth.set()
+            return
+        three.wait()
+        # The three hold their places for as long as one more would need to begin beside them.
+        too_many.append(fourth.wait(0.3))
+        three.wait()
+
+    def task(key: str) -> Task:
+        return Task(key, lambda: work(key), frozenset(), 0, key.startswith("out"))
+
+    run_tasks([task(f"{kind}{n}") for kind in ("out", "in") for n in range(4)], 2)
+    assert sorted(begun[:3]) == ["in0", "in1", "out0"]
+    assert too_many == [False, False, False]
+    assert len(begun) == 8
+
+
 @pytest.mark.parametrize("outside", [False, True])
 def test_what_runs_outside_takes_no_place_of_what_runs_here(outside: bool) -> None:
     both = threading.Barrier(2, timeout=30)

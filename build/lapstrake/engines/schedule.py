@@ -16,8 +16,8 @@ from lapstrake import process
 class Task:
     """A step: it starts when all of `after` have ended; among the ready, the heaviest first.
 
-    What is done by programs `outside` this process takes no place from what is done in it: Python
-    runs on one core at a time, and would leave the others idle.
+    What programs do `outside` this process is done beside what is done in it, in a place of its
+    own: Python runs on one core at a time, and would leave the others idle.
     """
 
     key: str
@@ -28,7 +28,10 @@ class Task:
 
 
 def run_tasks(tasks: Iterable[Task], jobs: int) -> None:
-    """Run all tasks, at most `jobs` at a time of those in this process, and of those outside.
+    """Run all tasks, at most `jobs` of a kind (in this process, outside) at a time, and one more.
+
+    Of what is ready, what is done in this process comes first; whatever there is much of, one of
+    the other kind finds a place.
 
     Raises:
         BaseException: what the first task to fail raised, after the running ones have ended.
@@ -36,7 +39,7 @@ def run_tasks(tasks: Iterable[Task], jobs: int) -> None:
     waiting = {t.key: t for t in tasks}
     done: set[str] = set()
     running: dict[Future[None], Task] = {}
-    with ThreadPoolExecutor(max_workers=2 * jobs, thread_name_prefix="layer") as pool:
+    with ThreadPoolExecutor(max_workers=jobs + 1, thread_name_prefix="layer") as pool:
         try:
             while waiting or running:
                 for task in _startable(waiting, done, running.values(), jobs):

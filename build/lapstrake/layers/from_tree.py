@@ -49,8 +49,8 @@ def write_diff(
 
     Deleted files become whiteouts, replaced folders opaque ones; sockets and noise are left out;
     modification times after `epoch` are set to it, and so are those in Java's store of
-    certificates. A folder comes before what is in it, its
-    whiteouts before its files, and names are sorted as bytes.
+    certificates. A folder comes before what is in it, its whiteouts before its files, and names
+    are sorted as bytes.
 
     Args:
         upper: an overlay's upper folder, which nothing writes to any more.
