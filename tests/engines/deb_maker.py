@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lapstrake import process
@@ -27,3 +28,12 @@ def deb(folder: Path, *options: str) -> Path:
     made = folder / "planks.deb"
     process.run(["dpkg-deb", "--root-owner-group", *options, "--build", tree, made])
     return made
+
+
+def archive(members: Mapping[str, bytes]) -> bytes:
+    """An ar archive, which a package is."""
+    parts = [b"!<arch>\n"]
+    for name, content in members.items():
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n"
+        parts += [header.encode(), content, b"\n" * (len(content) % 2)]
+    return b"".join(parts)

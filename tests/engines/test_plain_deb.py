@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import lzma
 import subprocess
 from pathlib import Path
 
 import pytest
-from deb_maker import CONTROL, deb
+from deb_maker import CONTROL, archive, deb
+from debian.debfile import DebFile
 
 from lapstrake import process
+from lapstrake.engines.local import plain_deb
 from lapstrake.engines.local.plain_deb import NoPackageError, read_control, write_plain
 
 
@@ -28,6 +31,29 @@ def test_dpkg_reads_the_same_out_of_both(tmp_path: Path) -> None:
     fields = process.run(["dpkg-deb", "--field", after]).stdout
     assert fields == process.run(["dpkg-deb", "--field", before]).stdout
     assert read_control(after) == read_control(before) == CONTROL
+
+
+def test_it_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever is larger: what is read at a time, or what is inflated of it."""
+    made, place = deb(tmp_path, "-Zxz"), tmp_path / "plain.deb"
+    for copy, piece in ((100, 1 << 20), (1 << 20, 1000), (1, 1)):
+        monkeypatch.setattr(plain_deb, "_COPY", copy)
+        monkeypatch.setattr(plain_deb, "_PIECE", piece)
+        assert write_plain(made, place)
+        assert files(place) == files(made)
+
+
+def test_what_stands_behind_the_compressed_files_is_ignored_as_by_dpkg(tmp_path: Path) -> None:
+    made, place = deb(tmp_path, "-Zxz"), tmp_path / "plain.deb"
+    content = files(made)
+    with DebFile(str(made)) as package:
+        members = {m.name: m.read() for m in package.getmembers()}
+    made.write_bytes(
+        archive(members | {"data.tar.xz": lzma.compress(content) + lzma.compress(b"!")})
+    )
+    assert files(made) == content
+    assert write_plain(made, place)
+    assert files(place) == content
 
 
 @pytest.mark.parametrize("how", ["-Zgzip", "-Znone", "-Zzstd"])

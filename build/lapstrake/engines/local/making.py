@@ -89,11 +89,9 @@ class Making:
             after = {n.id for n in direct_needs(layer) if n.id in self.missing}
             after |= {debs_key(layer)} & packages
             after |= ready if isinstance(layer, Wheels) else set()
-            kind = "run" if _builds(layer) else layer.kind
-            weight = _WEIGHTS[kind] + _bytes_of(layer)
             work = functools.partial(self._layer, layer)
             outside = isinstance(layer, Bootstrap | Run) or _builds(layer)
-            yield Task(layer.id, work, frozenset(after), weight, outside)
+            yield Task(layer.id, work, frozenset(after), _weight(layer), outside)
 
     def _layer(self, layer: Layer) -> None:
         """Build one layer, unless another process has done so while we waited for its lock."""
@@ -172,6 +170,13 @@ class Making:
 def _builds(layer: Layer) -> bool:
     """Whether wheels are built for it first, which takes longer than to write it."""
     return isinstance(layer, Wheels) and any(isinstance(w, BuiltWheel) for w in layer.wheels)
+
+
+def _weight(layer: Layer) -> int:
+    """What the schedule goes by: kinds that take long first, then what is made of most bytes."""
+    kind = "run" if _builds(layer) else layer.kind
+    packages = sum(deb.size for deb in layer.debs) if isinstance(layer, Run) else 0
+    return _WEIGHTS[kind] + packages + _bytes_of(layer)
 
 
 def _bytes_of(layer: Layer) -> int:

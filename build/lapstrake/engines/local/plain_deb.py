@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from debian.arfile import ArError, ArMember
 from debian.debfile import DebFile
@@ -20,6 +20,7 @@ from debian.debfile import DebFile
 _MAGIC = b"!<arch>\n"
 _DATA = "data.tar.xz"
 _COPY = 1 << 20
+_PIECE = 8 << 20
 _BROKEN = (
     ArError,
     tarfile.TarError,
@@ -103,10 +104,18 @@ def _header(name: str, size: int) -> bytes:
 
 
 def _inflated(member: ArMember) -> Iterator[bytes]:
-    # Python's lock is free meanwhile; what comes out at a time is small, whatever goes in
-    with lzma.open(cast("BinaryIO", _rewound(member))) as data:
-        while chunk := data.read(_COPY):
-            yield chunk
+    """The content of a file that xz compressed: one stream, as dpkg-deb writes and takes it.
+
+    In large pieces: Python's lock is free while one is made, and has to be waited for before the
+    next, which other layers' threads hold meanwhile.
+    """
+    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    packed = _chunks(member)
+    while not stream.eof:
+        given = next(packed, b"") if stream.needs_input else b""
+        if stream.needs_input and not given:
+            raise EOFError("its compressed data ends before its end")
+        yield stream.decompress(given, _PIECE)
 
 
 def _chunks(member: ArMember) -> Iterator[bytes]:
