@@ -47,7 +47,10 @@ def test_what_stands_behind_the_compressed_files_is_ignored_as_by_dpkg(tmp_path:
     made, place = deb(tmp_path, "-Zxz"), tmp_path / "plain.deb"
     content = files(made)
     with DebFile(str(made)) as package:
-        members = {m.name: m.read() for m in package.getmembers()}
+        members = {}
+        for member in package.getmembers():
+            member.seek(0)
+            members[member.name] = member.read()
     made.write_bytes(
         archive(members | {"data.tar.xz": lzma.compress(content) + lzma.compress(b"!")})
     )
