@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import gc
 import subprocess
 import sys
+
+from lapstrake.engines.local.heap import collecting_seldom
 
 # A process of its own: the heaps of this one are there already.
 _HEAPS = """
@@ -42,3 +46,12 @@ def test_threads_share_one_heap() -> None:
         [sys.executable, "-c", _HEAPS], check=True, capture_output=True, text=True
     )
     assert int(said.stdout) == 8
+
+
+def test_cycles_are_looked_for_as_before_after_a_build_that_failed() -> None:
+    before = gc.get_threshold()
+    with contextlib.suppress(ValueError), collecting_seldom():
+        during = gc.get_threshold()
+        raise ValueError("no")
+    assert during[0] > 10 * before[0]
+    assert gc.get_threshold() == before

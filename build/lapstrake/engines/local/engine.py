@@ -19,9 +19,10 @@ class LocalEngine:
         missing, outcomes = missing_layers(plan, store)
         if missing:
             # a build with nothing to do is over sooner than the import of all that builds
-            from lapstrake.engines.local.heap import share_heap
+            from lapstrake.engines.local.heap import collecting_seldom, share_heap
             from lapstrake.engines.local.making import Making
 
             share_heap()
-            outcomes = Making(missing, outcomes, plan.platform, store, progress).run(jobs)
+            with collecting_seldom():
+                outcomes = Making(missing, outcomes, plan.platform, store, progress).run(jobs)
         return outcomes
