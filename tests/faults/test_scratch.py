@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from lapstrake.store.scratch import claimed_file, claimed_folder, remove_abandoned_files
 from lapstrake.store.store import Store
 from lapstrake.store.sweep import sweep
@@ -64,6 +66,39 @@ def test_a_link_in_the_place_of_a_lock_leads_nowhere(tmp_path: Path) -> None:
 def test_a_folder_is_gone_after_its_block(tmp_path: Path) -> None:
     with claimed_folder(tmp_path, "a-") as folder:
         (folder / "x").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_gone_when_the_interrupt_comes_while_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def interrupted(path: str, *, dir_fd: int | None = None) -> None:
+        unlink(path, dir_fd=dir_fd)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), claimed_folder(tmp_path, "a-") as folder:  # noqa: PT012
+        for name in "xyz":
+            (folder / name).touch()
+        monkeypatch.setattr(os, "unlink", interrupted)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_gone_when_the_interrupt_comes_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def interrupted(path: Path, mode: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        mkdir(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), claimed_folder(tmp_path, "a-"):
+        raise AssertionError("it was entered")
+    monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
 
 

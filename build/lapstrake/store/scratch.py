@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lapstrake.interrupts import held_back
+
 LOCK = ".lock"
 
 # What our folders outside of a cache are called.
@@ -35,17 +37,26 @@ def claimed_file(folder: Path, prefix: str, suffix: str = "") -> tuple[int, Path
 @contextlib.contextmanager
 def claimed_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A new empty folder, removed at the end; a locked file beside it says that it is in use."""
-    handle, lock = claimed_file(parent, prefix, LOCK)
-    folder = lock.with_suffix("")
+    claimed: list[tuple[int, Path]] = []
     try:
-        folder.mkdir(mode=0o700)
+        with held_back():
+            claimed.append(claimed_file(parent, prefix, LOCK))
+            folder = claimed[0][1].with_suffix("")
+            folder.mkdir(mode=0o700)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        # what a namespace's ids own stays with its lock, for `sweep`
-        if not folder.exists():
-            lock.unlink(missing_ok=True)
-        os.close(handle)
+        with held_back():
+            for handle, lock in claimed:
+                _release(handle, lock)
+
+
+def _release(handle: int, lock: Path) -> None:
+    folder = lock.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    # what a namespace's ids own stays with its lock, for `sweep`
+    if not folder.exists():
+        lock.unlink(missing_ok=True)
+    os.close(handle)
 
 
 def temporary_folder(purpose: str) -> contextlib.AbstractContextManager[Path]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lapstrake import process
 from lapstrake.errors import UserError
+from lapstrake.interrupts import held_back
 from lapstrake.store.records import Blob, LayerRecord
 from lapstrake.store.scratch import claimed_file, claimed_folder
 
@@ -193,14 +194,19 @@ def write_staged(path: Path, data: bytes) -> None:
     """Write a whole file or none: beside its place, then renamed into it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, staged = claimed_file(path.parent, f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                staged.chmod(0o644)
-                staged.replace(path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                staged.unlink()
-            raise
+        with held_back():
+            _write_beside(path, data)
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    handle, staged = claimed_file(path.parent, f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            staged.chmod(0o644)
+            staged.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            staged.unlink()
+        raise
