@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from small_family import clean_environment, simple_index
 
 from lapstrake.lock.model import LOCK_NAME
 from support.ended import BOTH_WAYS, moments, with_temporary
-from support.tiny import AptRepository, serve, wheel
+from support.tiny import AptRepository, Request, serve, wheel
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,15 @@ _FILES = {
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    for name, needs in (("serve", []), ("aa", ["serve"]), ("bb", ["aa"])):
+        wheel(folder, name, "1.0", needs)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def env(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An environment whose only index and mirror are small ones on this machine."""
     folder = tmp_path_factory.mktemp("indexes")
     mirror = AptRepository(folder / "mirror")
@@ -36,9 +45,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     mirror.add("tini", "0.19.0-1", "Depends: libc6")
     mirror.add("tool", "2.0", "Depends: tini")
     mirror.publish()
-    for name, needs in (("serve", []), ("aa", ["serve"]), ("bb", ["aa"])):
-        wheel(folder / "wheels", name, "1.0", needs)
-    with serve(simple_index(folder / "wheels")) as index:
+    with serve(simple_index(wheels)) as index:
         more = {"PIP_INDEX_URL": f"{index.url}/simple/", "LAPSTRAKE_DEBIAN_MIRROR": mirror.url}
         yield clean_environment(folder) | more
 
@@ -96,3 +103,32 @@ def test_a_lock_that_is_there_stays_when_the_next_is_ended(
         command = with_temporary(env, tmp_path, ["lock", "--upgrade-all"])
         command.end_after(lasts / 2, number)
         assert path.read_bytes() == before
+
+
+def test_nobody_waits_for_a_stalled_index_on_interrupt(
+    env: dict[str, str], tmp_path: Path, wheels: Path
+) -> None:
+    honest, asked, over = simple_index(wheels), threading.Event(), threading.Event()
+
+    def stalling(request: Request) -> None:
+        # uv, which asks before, is a program and ended as one
+        if request.path.endswith(".whl") and "uv/" not in request.headers["User-Agent"]:
+            asked.set()
+            over.wait(60)
+        honest(request)
+
+    path = write_repository(tmp_path)
+    with serve(stalling) as index:
+        own = env | {"PIP_INDEX_URL": f"{index.url}/simple/"}
+        command = with_temporary(own, tmp_path, ["lock"])
+        with command.begin() as child:
+            assert asked.wait(60)
+            child.send_signal(signal.SIGINT)
+            try:
+                said = child.communicate(timeout=20)[1]
+            finally:
+                over.set()
+    assert child.returncode == 130, said
+    assert "interrupted" in said
+    assert command.leftovers == []
+    assert not path.exists()

@@ -24,8 +24,13 @@ def measure(files: Sequence[Address], indexes: Indexes) -> list[Address]:
     Raises:
         UserError: a server doesn't answer.
     """
-    with client(indexes.env, indexes.insecure) as http, ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(pool.map(lambda file: _measured(file, http, indexes), files))
+    with client(indexes.env, indexes.insecure) as http:
+        pool = ThreadPoolExecutor(CONNECTIONS, "measure")
+        try:
+            return list(pool.map(lambda file: _measured(file, http, indexes), files))
+        finally:
+            # one that waits for a stalled server is left to itself: nobody waits for it on ^C
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _measured(file: Address, http: httpx.Client, indexes: Indexes) -> Address:
