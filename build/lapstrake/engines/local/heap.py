@@ -29,8 +29,8 @@ def share_heap() -> None:
 def collecting_seldom() -> Iterator[None]:
     """Have Python look for cycles of objects a hundredth as often, for a while.
 
-    A layer is made of tens of thousands of small objects that stay until it is written, and form
-    no cycles; to search them again and again takes a twentieth of a build.
+    A layer is made of tens of thousands of small objects that stay until it is written, and
+    hardly any form cycles; to search them again and again takes a twentieth of a build.
     """
     before = gc.get_threshold()
     gc.set_threshold(_NEW, *before[1:])
